@@ -1,0 +1,66 @@
+# The one front door. Needs Python 3.11 or newer, git and make; everything else goes into .venv.
+
+PYTHON ?= python3
+N ?= 60
+
+BIN := .venv/bin
+PLUGINS := $(sort $(wildcard plugins/logos-*))
+PYPROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
+LOCK := $(wildcard uv.lock)
+STAMP := .venv/.synced
+
+# An activated environment, or another interpreter on the machine, must not steer what lands in .venv.
+unexport VIRTUAL_ENV
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup test lint format rehearse wire kills bench wheels clean
+
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## create .venv with the core, every plugin and the tools
+
+test: $(STAMP)  ## run every test that needs no network
+	$(BIN)/python -m pytest -q -n 2
+
+lint: $(STAMP)  ## check style, types and layers; change nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy logos_core $(wildcard tests)
+	set -e; for plugin in $(PLUGINS); do $(BIN)/mypy $$plugin; done
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## rewrite the code in the house's form
+	$(BIN)/ruff check --fix-only --exit-zero --quiet .
+	$(BIN)/ruff format .
+
+rehearse: $(STAMP)  ## run a whole guarded session per venue on its simulator, killed in the middle and recovered
+	$(BIN)/logos rehearse
+
+wire: $(STAMP)  ## count the requests that really leave, per order and per fault
+	$(BIN)/python -m benchmarks.wire
+
+kills: $(STAMP)  ## kill processes at least N times in the middle of an order, and compare the books (N=60)
+	$(BIN)/python -m benchmarks.kills --minimum $(N)
+
+bench: $(STAMP)  ## measure what the rails cost
+	$(BIN)/python -m benchmarks.bench
+
+wheels: $(STAMP)  ## build every package into dist/
+	rm -rf dist
+	$(BIN)/uv build --all-packages --wheel --out-dir dist
+
+clean:  ## remove .venv and everything that was built or cached
+	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Until the synchronisation has succeeded there is no stamp, so a broken run is repeated.
+$(STAMP): $(PYPROJECTS) $(LOCK)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "logos needs Python 3.11 or newer: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv sync --all-packages --quiet $(if $(LOCK),--frozen)
+	@touch $@

@@ -1,0 +1,114 @@
+"""What a venue can do, as data.
+
+Capabilities drive behaviour, tests and the documentation alike, so each one says where it is known from: a page of the venue, a
+file of its SDK, a measurement, or the word *inferred*. Where a fact is inferred, the core assumes the worse case.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from attrs import AttrsInstance, field, fields, frozen
+
+from logos_core.orders import OrderType, TimeInForce
+
+LOGOS_API = 1
+"""The version of the contract between core and venues. A plugin states the one it was written for."""
+
+
+class Uniqueness(StrEnum):
+    """For how long the venue refuses a second order under one client order id."""
+
+    EVER = "ever"
+    OPEN = "open"
+    NONE = "none"
+
+
+class ExpiryKind(StrEnum):
+    """Who refuses an order that arrives too late: the matching engine, only the gateway before it, or nobody."""
+
+    ENGINE = "engine"
+    GATEWAY = "gateway"
+    NONE = "none"
+
+
+def _all_sourced(instance: AttrsInstance, _attribute: object, sources: Mapping[str, str]) -> None:
+    stated = {item.name for item in fields(type(instance)) if item.name != "sources"}
+    missing = sorted(name for name in stated if not sources.get(name, "").strip())
+    if missing:
+        raise ValueError(f"{type(instance).__name__}: no source for {', '.join(missing)}; name one or write 'inferred'")
+
+
+@frozen(kw_only=True)
+class IdProfile:
+    """What the venue does with the id we give an order.
+
+    Attributes:
+        field_name: what it is called on the wire.
+        max_length: in characters.
+        alphabet: a regular expression for one allowed character.
+        uniqueness: for how long a second order under the id is refused.
+        queryable: whether an order can be asked for by this id alone (and its symbol).
+        visibility_lag_s: how long an accepted order may stay invisible to a lookup.
+        history_days: how far back a lookup reaches; None if the venue does not say.
+        account_history: whether every order of the account can be listed without naming its symbol.
+    """
+
+    field_name: str
+    max_length: int
+    alphabet: str
+    uniqueness: Uniqueness
+    queryable: bool
+    visibility_lag_s: float
+    history_days: int | None
+    account_history: bool
+    sources: Mapping[str, str] = field(validator=_all_sourced)
+
+
+@frozen(kw_only=True)
+class Expiry:
+    """Whether a late order is refused.
+
+    Attributes:
+        kind: who refuses it.
+        window_s: for how long after it was signed it is accepted; None without one.
+    """
+
+    kind: ExpiryKind
+    window_s: float | None
+    sources: Mapping[str, str] = field(validator=_all_sourced)
+
+
+@frozen(kw_only=True)
+class RateLimit:
+    """How many requests the venue takes.
+
+    Attributes:
+        requests: how many.
+        period_s: in how many seconds.
+    """
+
+    requests: int
+    period_s: float
+    sources: Mapping[str, str] = field(validator=_all_sourced)
+
+
+@frozen(kw_only=True)
+class Capabilities:
+    """All that a venue declares of itself.
+
+    Attributes:
+        times_in_force: per order type, the first being the default.
+        client_ids: what our ids are worth there.
+        expiry: whether a late order is refused.
+        rate_limit: the request budget of one account.
+        transaction_log: whether the account has a gapless numbered log, whose position is stored before each send.
+        paper: whether the venue has a paper environment.
+    """
+
+    times_in_force: Mapping[OrderType, tuple[TimeInForce, ...]]
+    client_ids: IdProfile
+    expiry: Expiry
+    rate_limit: RateLimit
+    transaction_log: bool
+    paper: bool
+    sources: Mapping[str, str] = field(validator=_all_sourced)

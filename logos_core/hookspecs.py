@@ -1,0 +1,280 @@
+"""The contract with a venue, and the two hooks for extensions.
+
+A venue is a plugin's object with the methods of `VenueHooks`, each marked with `venue_hook`. The core binds exactly one venue per
+session and calls it through a typed façade. Every hook returns the one type its signature names; `None` breaks the contract.
+
+A venue only reports. Whether an order may be sent again, whether it is absent, what a session believes: the core concludes.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol
+
+import pluggy
+from attrs import field, frozen
+
+from logos_core.orders import Execution, ExecutionReport, Instrument, Order, OrderRequest
+
+PROJECT = "logos"
+
+venue_spec = pluggy.HookspecMarker(PROJECT)
+venue_hook = pluggy.HookimplMarker(PROJECT)
+"""The decorator of a venue's hooks."""
+extension_hook = pluggy.HookimplMarker(PROJECT)
+"""The decorator of an extension's hooks."""
+
+
+class Operation(StrEnum):
+    """What a request to the venue is for."""
+
+    IDENTIFY = "identify"
+    INSTRUMENT = "instrument"
+    PREPARE = "prepare"
+    SUBMIT = "submit"
+    CANCEL = "cancel"
+    LOOKUP = "lookup"
+    RECONCILE = "reconcile"
+
+
+class Phase(StrEnum):
+    """How far an operation got on the wire, as the transport recorded it."""
+
+    NOTHING_SENT = "nothing sent"
+    SENT = "sent"
+    ANSWERED = "answered"
+
+
+class Outcome(StrEnum):
+    """What an error proves. Whatever proves nothing is UNKNOWN."""
+
+    NOT_SENT = "not sent"
+    REJECTED = "rejected"
+    DUPLICATE = "duplicate"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+class Category(StrEnum):
+    """What kind of trouble it is; for people, counters and back-off, never for deciding what is true."""
+
+    NETWORK = "network"
+    TIMEOUT = "timeout"
+    VENUE_DOWN = "venue down"
+    RATE_LIMITED = "rate limited"
+    AUTHENTICATION = "authentication"
+    INSUFFICIENT_FUNDS = "insufficient funds"
+    INVALID_ORDER = "invalid order"
+    MARKET_CLOSED = "market closed"
+    DUPLICATE = "duplicate"
+    NOT_FOUND = "not found"
+    BAD_ANSWER = "bad answer"
+    PROGRAM = "program"
+    UNLISTED = "unlisted"
+
+
+@frozen(kw_only=True)
+class Classification:
+    """What an error means.
+
+    Attributes:
+        outcome: what it proves of the order.
+        category: what kind of trouble it is.
+        venue_code: the venue's own code.
+        venue_message: the venue's own words.
+        retry_after_s: the venue's own advice.
+    """
+
+    outcome: Outcome
+    category: Category
+    venue_code: str | None = None
+    venue_message: str | None = None
+    retry_after_s: float | None = None
+
+
+@frozen(kw_only=True)
+class VenueIdentity:
+    """Who the key belongs to, in the venue's own words; never taken from our configuration.
+
+    Attributes:
+        account_id: the venue's id of the account.
+        environment: `simulator`, `paper` or `live`.
+    """
+
+    account_id: str
+    environment: str
+
+
+@frozen(kw_only=True)
+class PreparedOrder:
+    """What will be sent, ready to go.
+
+    Attributes:
+        request: the order.
+        wire: the order fields exactly as they will stand on the wire; recorded before the send.
+        position: the venue's log position before the send, where it has a log.
+    """
+
+    request: OrderRequest
+    wire: Mapping[str, Any]
+    position: str | None = None
+
+
+@frozen(kw_only=True)
+class OrderReference:
+    """How to find one order at the venue.
+
+    Attributes:
+        venue_order_id: None until the venue told us.
+        submitted_at: when the first attempt was committed; None if none was.
+        position: the venue's log position before the first attempt, where it has a log.
+    """
+
+    client_order_id: str
+    symbol: str
+    venue_order_id: str | None = None
+    submitted_at: datetime | None = None
+    position: str | None = None
+
+
+@frozen(kw_only=True)
+class View:
+    """One place where the venue was asked for an order and did not show it.
+
+    Attributes:
+        source: the call, such as `GET /v2/orders:by_client_order_id`.
+        said: the answer, in short.
+    """
+
+    source: str
+    said: str
+
+
+@frozen(kw_only=True)
+class Found:
+    """The venue has or had the order."""
+
+    report: ExecutionReport
+
+
+@frozen(kw_only=True)
+class NotSeen:
+    """The venue did not show the order. Evidence, not a conclusion.
+
+    Attributes:
+        views: where it was asked.
+        venue_time: the venue's clock at the last answer, if it told.
+        position: the position up to which its log was read, where it has one.
+    """
+
+    views: tuple[View, ...]
+    venue_time: datetime | None = None
+    position: str | None = None
+
+
+@frozen(kw_only=True)
+class CancelReceipt:
+    """The venue took the request to cancel. What became of the order, only a lookup tells."""
+
+    raw: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class ReconcileRequest:
+    """What to tell since when.
+
+    Attributes:
+        cursor: the cursor of the last snapshot; None asks for everything the venue remembers.
+        symbols: the symbols of interest, for venues that list nothing without one.
+        prefix: what our client order ids begin with.
+    """
+
+    cursor: str | None
+    symbols: tuple[str, ...]
+    prefix: str
+
+
+@frozen(kw_only=True)
+class Position:
+    """What the account holds of one instrument or asset; negative when short."""
+
+    symbol: str
+    quantity: Decimal
+
+
+@frozen(kw_only=True)
+class VenueSnapshot:
+    """What the venue holds, and what happened since the cursor.
+
+    Attributes:
+        open_orders: every working order of the account.
+        changed_orders: orders that ended or changed since the cursor.
+        executions: trades since the cursor, each with the venue's trade id.
+        positions: what the account holds.
+        cursor: where the next snapshot goes on.
+        venue_time: the venue's clock, if it told.
+    """
+
+    open_orders: tuple[ExecutionReport, ...]
+    changed_orders: tuple[ExecutionReport, ...]
+    executions: tuple[Execution, ...]
+    positions: tuple[Position, ...]
+    cursor: str
+    venue_time: datetime | None = None
+
+
+class VenueHooks(Protocol):
+    """What a venue does. Each method may block on the network; none may retry."""
+
+    @venue_spec(firstresult=True)
+    def identify(self) -> VenueIdentity:
+        """Return the account and environment behind the key, as the venue reports them."""
+
+    @venue_spec(firstresult=True)
+    def instrument(self, symbol: str) -> Instrument:
+        """Return the grid of one symbol. Raise `UnknownSymbolError` when the venue does not list it."""
+
+    @venue_spec(firstresult=True)
+    def prepare(self, request: OrderRequest) -> PreparedOrder:
+        """Return what will be sent; every pre-flight call happens here, and no order traffic."""
+
+    @venue_spec(firstresult=True)
+    def submit(self, prepared: PreparedOrder) -> ExecutionReport:
+        """Send the order in exactly one request and return what the venue answered."""
+
+    @venue_spec(firstresult=True)
+    def cancel(self, reference: OrderReference) -> CancelReceipt:
+        """Ask for the cancellation in exactly one request."""
+
+    @venue_spec(firstresult=True)
+    def lookup(self, reference: OrderReference) -> Found | NotSeen:
+        """Return the order, or where it was looked for in vain."""
+
+    @venue_spec(firstresult=True)
+    def reconcile(self, request: ReconcileRequest) -> VenueSnapshot:
+        """Return the venue's whole view since the cursor. Raise rather than return half of it."""
+
+    @venue_spec(firstresult=True)
+    def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
+        """Return what an error of one of the other hooks proves. Pure: no network."""
+
+
+class ExtensionHooks(Protocol):
+    """What third parties may add around the orders of a session."""
+
+    @venue_spec
+    def object_to(self, intent: Order) -> str | None:
+        """Return a reason to deny the order, or None. Raising denies it too."""
+
+    @venue_spec
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """Take note of an event that is already recorded. Nothing that happens here changes the outcome."""
+
+
+class UnknownSymbolError(LookupError):
+    """The venue does not list the symbol. Raised by a venue's `instrument`; the core turns it into a denial."""
+
+
+class BadAnswerError(ValueError):
+    """The venue answered something that is no answer. Raised by a venue's hook; it proves nothing about the order."""

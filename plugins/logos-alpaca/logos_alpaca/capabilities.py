@@ -1,0 +1,53 @@
+"""What Alpaca can do, each fact with its source."""
+
+from logos_core.capabilities import Capabilities, Expiry, ExpiryKind, IdProfile, RateLimit, Uniqueness
+from logos_core.orders import OrderType, TimeInForce
+
+_SPEC = "Alpaca Trading API 2.0.1"
+
+CAPABILITIES = Capabilities(
+    times_in_force={
+        OrderType.MARKET: (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK),
+        OrderType.LIMIT: (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK),
+    },
+    client_ids=IdProfile(
+        field_name="client_order_id",
+        max_length=128,
+        alphabet="[A-Za-z0-9_.-]",
+        uniqueness=Uniqueness.EVER,
+        queryable=True,
+        visibility_lag_s=1.0,
+        history_days=None,
+        account_history=True,
+        sources={
+            "field_name": f"{_SPEC}, Order.client_order_id",
+            "max_length": f"{_SPEC}, Order.client_order_id maxLength",
+            "alphabet": "inferred: the API states none; the SDK quotes whatever is given",
+            "uniqueness": "422 'client_order_id must be unique' observed for a filled order; alpaca-py #260 for a cancelled one",
+            "queryable": f"{_SPEC}, GET /v2/orders:by_client_order_id",
+            "visibility_lag_s": "inferred",
+            "history_days": "not stated by the venue",
+            "account_history": f"{_SPEC}, GET /v2/orders",
+        },
+    ),
+    expiry=Expiry(
+        kind=ExpiryKind.NONE,
+        window_s=None,
+        sources={"kind": f"{_SPEC}: POST /v2/orders has no deadline", "window_s": f"{_SPEC}: POST /v2/orders has no deadline"},
+    ),
+    rate_limit=RateLimit(
+        requests=200,
+        period_s=60,
+        sources={"requests": "Alpaca support, usage limit of the Trading API", "period_s": "the same page"},
+    ),
+    transaction_log=False,
+    paper=True,
+    sources={
+        "times_in_force": f"{_SPEC}, TimeInForce",
+        "client_ids": "see its own sources",
+        "expiry": "see its own sources",
+        "rate_limit": "see its own sources",
+        "transaction_log": f"{_SPEC}: no numbered log of the account",
+        "paper": f"{_SPEC}, server paper-api.alpaca.markets",
+    },
+)

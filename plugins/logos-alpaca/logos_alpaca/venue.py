@@ -1,0 +1,186 @@
+"""Alpaca's hooks over the real alpaca-py client.
+
+The client's own request models are bypassed on purpose: they turn quantities and prices into floats, drop an empty client order
+id, and refuse a whole list because of one status they do not know. Its transport, signing and addresses are used as they are.
+"""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from alpaca.trading.client import TradingClient
+
+from logos_alpaca import errors, mapping
+from logos_core.hookspecs import (
+    BadAnswerError,
+    CancelReceipt,
+    Classification,
+    Found,
+    NotSeen,
+    Operation,
+    OrderReference,
+    Phase,
+    PreparedOrder,
+    ReconcileRequest,
+    UnknownSymbolError,
+    VenueIdentity,
+    VenueSnapshot,
+    View,
+    venue_hook,
+)
+from logos_core.orders import ExecutionReport, Instrument, OrderRequest
+from logos_core.transport import GuardedSession
+from logos_core.venues import VenueSettings
+
+PAGE = 500
+FILL_PAGE = 100
+MAX_PAGES = 400
+
+
+class AlpacaVenue:
+    """One Alpaca account."""
+
+    def __init__(self, settings: VenueSettings) -> None:
+        self._wire = settings.wire
+        self._clock = settings.clock
+        self._environment = settings.environment
+        self._client = guarded_client(settings)
+
+    @venue_hook
+    def identify(self) -> VenueIdentity:
+        account = self._get("/account")
+        if not isinstance(account, dict) or not account.get("account_number"):
+            raise BadAnswerError("GET /v2/account names no account_number")
+        return VenueIdentity(account_id=str(account["account_number"]), environment=self._environment)
+
+    @venue_hook
+    def instrument(self, symbol: str) -> Instrument:
+        try:
+            asset = self._get(f"/assets/{quote(symbol, safe='')}")
+        except Exception as error:
+            if self._wire.current().phase is Phase.ANSWERED and self._status() == 404:
+                raise UnknownSymbolError(symbol) from error
+            raise
+        if asset.get("tradable") is not True:
+            raise UnknownSymbolError(f"{symbol} is listed but not tradable")
+        return mapping.instrument(asset)
+
+    @venue_hook
+    def prepare(self, request: OrderRequest) -> PreparedOrder:
+        return PreparedOrder(request=request, wire=mapping.wire_fields(request))
+
+    @venue_hook
+    def submit(self, prepared: PreparedOrder) -> ExecutionReport:
+        body = self._client.post("/orders", dict(prepared.wire))
+        self._expect(200)
+        return mapping.report(body)
+
+    @venue_hook
+    def cancel(self, reference: OrderReference) -> CancelReceipt:
+        if reference.venue_order_id is None:
+            raise LookupError("Alpaca cancels by its own order id; look the order up first")
+        self._client.delete(f"/orders/{quote(reference.venue_order_id, safe='')}")
+        self._expect(204)
+        return CancelReceipt()
+
+    @venue_hook
+    def lookup(self, reference: OrderReference) -> Found | NotSeen:
+        try:
+            order = self._get("/orders:by_client_order_id", {"client_order_id": reference.client_order_id})
+        except Exception:
+            if self._wire.current().phase is Phase.ANSWERED and self._status() == 404 and self._code() == 40410000:
+                view = View("GET /v2/orders:by_client_order_id", "404 40410000 order not found")
+                return NotSeen(views=(view,), venue_time=None)
+            raise
+        return Found(mapping.report(order))
+
+    @venue_hook
+    def reconcile(self, request: ReconcileRequest) -> VenueSnapshot:
+        cursor = json.loads(request.cursor) if request.cursor else {"order": None, "fill": None}
+        open_orders = [mapping.report(order) for order in self._pages(self._orders, {"status": "open"}, None)]
+        changed = [mapping.report(order) for order in self._pages(self._orders, {"status": "all"}, cursor["order"])]
+        fills = [mapping.execution(fill) for fill in self._pages(self._fills, {}, cursor["fill"])]
+        held = mapping.objects(self._get("/positions"))
+        following = {
+            "order": _resume(changed, cursor["order"]),
+            "fill": fills[-1].execution_id if fills else cursor["fill"],
+        }
+        return VenueSnapshot(
+            open_orders=tuple(open_orders),
+            changed_orders=tuple(changed),
+            executions=tuple(fills),
+            positions=tuple(mapping.position(item) for item in held),
+            cursor=json.dumps(following),
+        )
+
+    @venue_hook
+    def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
+        return errors.classify(error, operation, phase, self._wire.current().answer)
+
+    def _get(self, path: str, query: dict[str, str] | None = None) -> Any:
+        body = self._client.get(path, query)
+        self._expect(200)
+        return body
+
+    def _pages(self, page: Any, query: dict[str, str], after: str | None) -> list[Any]:
+        """Return every row behind `after`; fail rather than return half of them."""
+        rows: list[Any] = []
+        for _ in range(MAX_PAGES):
+            found, full = page(query, after)
+            rows += found
+            if not full:
+                return rows
+            after = found[-1]["id"]
+        raise BadAnswerError(f"more than {MAX_PAGES} pages; raise the number or archive the account")
+
+    def _orders(self, query: dict[str, str], after: str | None) -> tuple[list[Any], bool]:
+        more = {"after_order_id": after} if after else {}
+        found = mapping.objects(self._get("/orders", {**query, **more, "direction": "asc", "limit": str(PAGE)}))
+        return found, len(found) == PAGE
+
+    def _fills(self, query: dict[str, str], after: str | None) -> tuple[list[Any], bool]:
+        more = {"page_token": after} if after else {}
+        path = "/account/activities/FILL"
+        found = mapping.objects(self._get(path, {**query, **more, "direction": "asc", "page_size": str(FILL_PAGE)}))
+        return found, len(found) == FILL_PAGE
+
+    def _status(self) -> int | None:
+        answer = self._wire.current().answer
+        return answer.status if answer else None
+
+    def _code(self) -> int | None:
+        answer = self._wire.current().answer
+        return errors.code_of(answer) if answer else None
+
+    def _expect(self, status: int) -> None:
+        """Refuse an answer that the SDK took for a success: it returns a 307's body, or None, as if it were one."""
+        if self._status() != status:
+            raise BadAnswerError(f"expected HTTP {status}, got {self._status()}")
+
+
+def guarded_client(settings: VenueSettings) -> TradingClient:
+    """Return the SDK's client without its freedom to send twice.
+
+    Its constructor cannot switch its retries off (a zero or an empty list counts as "not given"), so the private fields are set;
+    the list of codes is shared by all clients of the process, so it is replaced, never changed.
+    """
+    client = TradingClient(
+        settings.credentials["key_id"].reveal(),
+        settings.credentials["secret_key"].reveal(),
+        paper=settings.environment != "live",
+        url_override=settings.base_url,
+        raw_data=True,
+    )
+    client._retry = 0  # noqa: SLF001  see above
+    client._retry_codes = []  # noqa: SLF001  see above
+    client._session = GuardedSession(settings.wire)  # noqa: SLF001  the only way in
+    return client
+
+
+def _resume(changed: list[ExecutionReport], before: str | None) -> str | None:
+    """Return the order behind which the next snapshot begins: the last before the first one that may still change."""
+    for report in changed:
+        if not report.status.is_final:
+            return before
+        before = report.venue_order_id
+    return before

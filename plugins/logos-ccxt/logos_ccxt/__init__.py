@@ -1,0 +1,1 @@
+"""Crypto exchanges, through ccxt, as venues of logos."""

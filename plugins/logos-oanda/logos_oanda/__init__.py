@@ -1,0 +1,1 @@
+"""OANDA v20 as a venue of logos."""
