@@ -157,9 +157,9 @@ class SimulatedExecution:
         amount, asset = self.fee
         return {
             "trade_id": self.trade_id,
-            "quantity": str(self.quantity),
-            "price": str(self.price),
-            "fee": {"amount": str(amount), "asset": asset},
+            "quantity": _plain(self.quantity),
+            "price": _plain(self.price),
+            "fee": {"amount": _plain(amount), "asset": asset},
             "time": self.time.isoformat(),
         }
 
@@ -225,10 +225,10 @@ class SimulatedOrder:
             "side": request.side.value,
             "type": request.type.value,
             "time_in_force": request.time_in_force.value,
-            "quantity": str(request.quantity),
-            "price": None if request.price is None else str(request.price),
+            "quantity": _plain(request.quantity),
+            "price": None if request.price is None else _plain(request.price),
             "status": self.status.value,
-            "filled_quantity": str(self.filled_quantity),
+            "filled_quantity": _plain(self.filled_quantity),
             "created_at": self.created_at.isoformat(),
             "updated_at": self.updated_at.isoformat(),
             "executions": [execution.to_dict() for execution in self.executions],
@@ -266,6 +266,11 @@ def _finite(value: object) -> bool:
     if not isinstance(value, Decimal):
         raise TypeError(f"numbers are Decimal, not {type(value).__name__}")
     return value.is_finite()
+
+
+def _plain(number: Decimal) -> str:
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _on_grid(value: Decimal, step: Decimal) -> bool:

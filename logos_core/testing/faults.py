@@ -24,6 +24,18 @@ OPERATIONS = (
 )  # fmt: skip
 
 
+COUNT_MAX = 1_000_000_000
+# What a number in a plan must be: its type, its least and its greatest value.
+_BOUNDS: dict[str, tuple[Any, int, int]] = {
+    "nth": (int, 1, COUNT_MAX),
+    "every": (int, 1, COUNT_MAX),
+    "probability": (int | float, 0, 1),
+    "status": (int, 200, 599),
+    "retry_after_s": (int, 0, COUNT_MAX),
+    "delay_s": (int | float, 0, 3600),
+}
+
+
 class FaultKind(StrEnum):
     """Name what goes wrong; *processed* means that the venue acted on the request."""
 
@@ -83,12 +95,14 @@ class Fault:
         given = [name for name in ("nth", "every", "probability") if getattr(self, name) is not None]
         if len(given) > 1:
             raise FaultPlanError(f"{' and '.join(given)} exclude one another: give one")
-        for name in ("nth", "every"):
-            _in_range(name, getattr(self, name), 1, None, int)
-        _in_range("probability", self.probability, 0, 1, int | float)
-        _in_range("status", self.status, 200, 599, int)
-        _in_range("retry_after_s", self.retry_after_s, 0, None, int)
-        _in_range("delay_s", self.delay_s, 0, None, int | float)
+        for name, (kind, low, high) in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is None and name != "delay_s":
+                continue
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise FaultPlanError(f"{name}: a number is needed, not {value!r}")
+            if not low <= value <= high:
+                raise FaultPlanError(f"{name}: {value} is not between {low} and {high}")
 
     def matches(self, operation: str) -> bool:
         """Tell whether the fault applies to this operation."""
@@ -180,17 +194,7 @@ def _known(value: object, known: list[str], what: str) -> str:
     if isinstance(value, str) and value in known:
         return value
     nearest = difflib.get_close_matches(str(value), known, n=1, cutoff=0)
-    raise FaultPlanError(f"{what} {value!r} is unknown; did you mean {nearest[0]!r}?")
-
-
-def _in_range(name: str, value: Any, low: float, high: float | None, kind: Any) -> None:
-    if value is None:
-        return
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise FaultPlanError(f"{name}: a number is needed, not {value!r}")
-    if not (low <= value and (high is None or value <= high)):
-        raise FaultPlanError(f"{name}: {value} is below {low}" if high is None or value < low
-                             else f"{name}: {value} is above {high}")  # fmt: skip
+    raise FaultPlanError(f"{what} {value!r} is unknown; did you mean {str(nearest[0])!r}?")
 
 
 def _without_none(data: dict[str, Any]) -> dict[str, Any]:

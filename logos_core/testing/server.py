@@ -13,6 +13,7 @@ import contextlib
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 import traceback
@@ -67,7 +68,10 @@ class HttpRequest:
 
     def json(self) -> Any:
         """Return the body read as JSON with Decimal numbers, or raise `ValueError`."""
-        return json.loads(self.body, parse_float=Decimal, parse_constant=_no_constant)
+        try:
+            return json.loads(self.body, parse_float=Decimal, parse_constant=_no_constant)
+        except InvalidOperation as error:
+            raise ValueError("a number is beyond all bounds") from error
 
 
 @dataclass(frozen=True)
@@ -136,9 +140,7 @@ class LoopbackServer:
         hold_s: How long an unanswered connection is held open at most.
     """
 
-    def __init__(
-        self, app: VenueApp, plan: FaultPlan | None = None, port: int = 0, *, hold_s: float = HOLD_S_DEFAULT
-    ) -> None:
+    def __init__(self, app: VenueApp, plan: FaultPlan | None = None, port: int = 0, *, hold_s: float = HOLD_S_DEFAULT) -> None:
         self.app = app
         self.plan = plan or FaultPlan()
         self.port = port
@@ -197,9 +199,7 @@ class LoopbackServer:
         """Start."""
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Stop."""
         self.stop()
 
@@ -424,7 +424,8 @@ class _Connection:
 
     def _reset(self) -> bool:
         # Lingering for no time makes close send RST instead of FIN.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        layout = "hh" if sys.platform == "win32" else "ii"
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(layout, 1, 0))
         return False
 
 

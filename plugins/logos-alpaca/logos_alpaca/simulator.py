@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeAlias, TypeVar
@@ -485,12 +485,10 @@ def _read_number(data: Mapping[str, Any], name: str) -> Decimal | None:
     value = data.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+    # A truth value prints as no number, and Decimal alone would read spaces and underscores.
+    if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,6})?", str(value)):
         raise _RefusedError(422, 40010001, f"invalid {name}: {value}")
-    try:
-        return Decimal(value)
-    except InvalidOperation as error:
-        raise _RefusedError(422, 40010001, f"invalid {name}: {value}") from error
+    return Decimal(str(value))
 
 
 def _read_choice(data: Mapping[str, Any], name: str, choices: type[_Choice]) -> _Choice:
@@ -512,8 +510,7 @@ def _between(items: list[_Item], query: Mapping[str, str], moment: Callable[[_It
     return [
         item
         for item in items
-        if (after is None or _nanoseconds(moment(item)) > after)
-        and (until is None or _nanoseconds(moment(item)) < until)
+        if (after is None or _nanoseconds(moment(item)) > after) and (until is None or _nanoseconds(moment(item)) < until)
     ]
 
 
@@ -574,7 +571,8 @@ def _asset_id(instrument: SimulatedInstrument) -> str:
 
 
 def _plain(number: Decimal) -> str:
-    return format(number.normalize(), "f")
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _phrase(status: int) -> str:

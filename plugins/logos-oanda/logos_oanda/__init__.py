@@ -1,1 +1,49 @@
-"""OANDA v20 as a venue of logos."""
+"""OANDA v20 for logos, on the SDK oandapyV20.
+
+Importing this package imports no SDK; that happens when a session opens.
+"""
+
+from typing import Any
+
+from logos_core.capabilities import LOGOS_API
+from logos_core.venues import Host, SdkRange, VenueDeclaration, VenueSettings
+from logos_oanda.capabilities import CAPABILITIES
+
+__version__ = "0.1.0"
+
+
+def _open(settings: VenueSettings) -> object:
+    from logos_oanda.venue import OandaVenue  # noqa: PLC0415  the SDK comes in here and nowhere else
+
+    return OandaVenue(settings)
+
+
+def _simulate(_variant: str) -> Any:
+    from logos_oanda.simulator import OandaSimulator  # noqa: PLC0415  only who simulates needs it
+
+    return OandaSimulator()
+
+
+VENUE = VenueDeclaration(
+    name="oanda",
+    api=LOGOS_API,
+    sdk=SdkRange(distribution="oandapyV20", minimum="0.7.2", below="0.7.3"),
+    variants=(),
+    environments={
+        "simulator": Host(base_url=None, account_check="the loopback address that the preset names"),
+        "paper": Host(
+            base_url="https://api-fxpractice.oanda.com",
+            account_check="the practice host lists the account among the token's own, and its id is not of the live site (001-…)",
+        ),
+        "live": Host(
+            base_url="https://api-fxtrade.oanda.com",
+            account_check="the live host lists the account among the token's own, and its id is not of the practice site (101-…)",
+        ),
+    },
+    capabilities={"": CAPABILITIES},
+    credentials=("token",),
+    options={"account": "the v20 account id, such as 101-001-1234567-001"},
+    factory=_open,
+    simulator=_simulate,
+    presets="logos_oanda:presets",
+)

@@ -1,0 +1,104 @@
+"""The bytes of an event and the hash that chains it. Pure.
+
+Rules:
+
+1. An event has one spelling: JSON with sorted keys, no spaces, UTF-8, numbers as strings, times in UTC with microseconds.
+2. A float has no place in it: it would be spelled differently by another machine.
+3. `hash = SHA-256(previous hash + bytes)`, so a changed, missing, moved or added event changes every later hash of its session.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from attrs import frozen
+
+from logos_core.errors import ChainBrokenError
+from logos_core.orders import aware, plain
+
+GENESIS = hashlib.sha256(b"logos event chain 1").digest()
+"""What the first event of a session follows."""
+
+
+@frozen(kw_only=True)
+class StoredEvent:
+    """One event as it is stored.
+
+    Attributes:
+        sequence: its place in the ledger.
+        session_id: whose chain it belongs to.
+        number: its place in that chain, from 1.
+        body: the canonical bytes.
+    """
+
+    sequence: int
+    session_id: str
+    number: int
+    kind: str
+    body: bytes
+    previous: bytes
+    hash: bytes
+
+    def fields(self) -> dict[str, Any]:
+        """Return what the event says."""
+        said: dict[str, Any] = json.loads(self.body)
+        return said
+
+
+def canonical(body: Mapping[str, Any]) -> bytes:
+    """Return the one spelling of an event."""
+    return json.dumps(spelled(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def spelled(value: Any) -> Any:
+    """Return a value with every number and time spelled the one way; a float raises `TypeError`."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, Mapping):
+        return {str(key): spelled(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [spelled(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no place in an event: {value!r}")
+
+
+def stamp(moment: datetime) -> str:
+    """Return the one spelling of a time.
+
+    >>> from datetime import UTC
+    >>> stamp(datetime(2026, 11, 23, 6, 31, tzinfo=UTC))
+    '2026-11-23T06:31:00.000000Z'
+    """
+    return aware("time", moment).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def moment(text: str) -> datetime:
+    """Return the time that `stamp` spelled."""
+    return datetime.fromisoformat(text)
+
+
+def step(previous: bytes, body: bytes) -> bytes:
+    """Return the hash of an event that follows another."""
+    return hashlib.sha256(previous + body).digest()
+
+
+def verify(events: Iterable[StoredEvent]) -> dict[str, tuple[int, bytes]]:
+    """Check the chains of some complete ledger and return the head of each session: how many events, and the last hash.
+
+    Raises:
+        ChainBrokenError: at the first event that is not what was written.
+    """
+    heads: dict[str, tuple[int, bytes]] = {}
+    for event in events:
+        number, head = heads.get(event.session_id, (0, GENESIS))
+        expected = step(head, event.body)
+        if event.number != number + 1 or event.previous != head or event.hash != expected:
+            raise ChainBrokenError(event.sequence, expected.hex(), event.hash.hex())
+        heads[event.session_id] = (event.number, event.hash)
+    return heads

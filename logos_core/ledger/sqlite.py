@@ -1,0 +1,584 @@
+"""The ledger in one SQLite file.
+
+Rules:
+
+1. One transaction per transition; its event rides in it. Nothing is written outside of one.
+2. An attempt's outcome is compare-and-set: it is written over NULL by whoever owns it, or over *unknown* by better evidence.
+3. What the unique keys forbid is the promise itself: one intent per client order id, one attempt in flight per intent, one primary
+   order per intent. Their violation is an answer ("somebody was first"), not an accident.
+4. An intent in flight belongs to the session that sent it. A report from anywhere else leaves it alone.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import apsw
+
+from logos_core import events
+from logos_core.clock import Clock
+from logos_core.errors import ConfigurationError, LedgerError
+from logos_core.events import StoredEvent, moment, stamp
+from logos_core.hookspecs import VenueSnapshot
+from logos_core.ledger import codec
+from logos_core.ledger.connection import Connection
+from logos_core.records import (
+    Attempt,
+    AttemptOutcome,
+    Claim,
+    ClaimLostError,
+    Denial,
+    LedgerIdentity,
+    Recorded,
+)
+from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, IllegalMoveError, IntentState, Move, advance, move_of
+from logos_core.orders import Execution, ExecutionReport
+
+SCHEMA_VERSION = 1
+
+_INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, watched"
+_FIRST_ATTEMPT_STATES = MAY_ATTEMPT - {IntentState.UNKNOWN}
+
+
+class SqliteLedger:
+    """The durable memory of one account, in one file."""
+
+    def __init__(self, connection: Connection, identity: LedgerIdentity, clock: Clock) -> None:
+        self.identity = identity
+        self._db = connection
+        self._clock = clock
+        self._session: str | None = None
+
+    @classmethod
+    def create(cls, path: Path, identity: LedgerIdentity, clock: Clock) -> Self:
+        """Write a new ledger where there is none."""
+        _refuse_path(path)
+        if path.exists():
+            raise LedgerError(f"{path} exists already; a ledger is never overwritten")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = Connection(path, create=True)
+        connection.create_schema()
+        ledger = cls(connection, identity, clock)
+        with connection.transaction():
+            for name, value in _meta(identity, clock.now()).items():
+                connection.write("INSERT INTO meta (name, value) VALUES (?, ?)", name, value)
+        return ledger
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock, identity: LedgerIdentity | None = None) -> Self:
+        """Open a ledger and check whose it is.
+
+        Raises:
+            LedgerError: for a file that is missing, no ledger, damaged, from a newer version, or another account's.
+        """
+        _refuse_path(path)
+        if not path.exists():
+            raise LedgerError(f"the ledger {path} does not exist; if it was moved, move it back, else run `logos ledger adopt`")
+        connection = Connection(path)
+        try:
+            found = dict(connection.rows("SELECT name, value FROM meta"))
+        except LedgerError as error:
+            raise LedgerError(f"{path} is not a ledger, or is damaged ({error.__cause__}); keep it and run `logos ledger adopt`") from error
+        version = int(found["schema_version"])
+        if version != SCHEMA_VERSION:
+            raise LedgerError(f"the ledger {path} has schema {version}, this logos knows {SCHEMA_VERSION}; install a newer logos-core")
+        owner = LedgerIdentity(venue=found["venue"], environment=found["environment"], account_id=found["account_id"])
+        if identity is not None and owner != identity:
+            raise ConfigurationError(f"the ledger {path} belongs to {owner}, not to {identity}; name another ledger")
+        return cls(connection, owner, clock)
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._db.path
+
+    @property
+    def broken(self) -> str | None:
+        """Why nothing is written any more, or None."""
+        return self._db.broken
+
+    @property
+    def session_id(self) -> str | None:
+        """The session whose chain this object writes."""
+        return self._session
+
+    def ledger_id(self) -> str:
+        """Return the name that tells this file from any other."""
+        return self._meta_value("ledger_id")
+
+    def adopted(self) -> bool:
+        """Say whether the ledger began with orders read back from the venue."""
+        return self.cursor("adopted_at") is not None
+
+    def last_sequence(self) -> int:
+        """Return how many events were ever written."""
+        found = self._db.row("SELECT max(sequence) FROM events")
+        return int(found[0] or 0) if found else 0
+
+    def begin_session(self, session_id: str, strategy: str, process: str) -> None:
+        """Open a chain of events."""
+        self._session = session_id
+        now = self._clock.now()
+        with self._db.transaction():
+            self._db.write(
+                "INSERT INTO sessions (session_id, opened_at, strategy, process) VALUES (?, ?, ?, ?)",
+                session_id, stamp(now), strategy, process,
+            )  # fmt: skip
+            self._event("session_opened", None, {"strategy": strategy, "process": process})
+
+    def end_session(self) -> None:
+        """Close the chain, with a checkpoint over the heads of all chains."""
+        heads = self._db.rows(
+            "SELECT session_id, number, hash FROM events e WHERE number = (SELECT max(number) FROM events WHERE session_id = e.session_id)"
+        )
+        with self._db.transaction():
+            checkpoint = {session: f"{number}:{hashed.hex()}" for session, number, hashed in heads}
+            self._event("session_closed", None, {"checkpoint": checkpoint})
+            self._db.write("UPDATE sessions SET closed_at = ? WHERE session_id = ?", stamp(self._clock.now()), self._session)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def find(self, client_order_id: str) -> Recorded | None:
+        """Return an intent, or None if the ledger has never heard of it."""
+        row = self._db.row(f"SELECT {_INTENT} FROM intents WHERE client_order_id = ?", client_order_id)
+        return self._recorded(row) if row else None
+
+    def claim(self, claim: Claim, deny: Callable[[], Denial | None]) -> int | Denial:
+        """Make an attempt durable and return its number, or the denial that `deny` gave inside the transaction.
+
+        Raises:
+            ClaimLostError: somebody else claimed the intent first.
+        """
+        now = self._clock.now()
+        try:
+            with self._db.transaction():
+                denial = deny() or self._latch_denial()
+                if denial:
+                    raise _DeniedError(denial)
+                intent, number = self._claim_intent(claim, now)
+                self._db.write(
+                    "INSERT INTO attempts (intent, number, session_id, committed_at, send_by, valid_until, position)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    intent, number, self._session, stamp(now), stamp(claim.send_by), stamp(claim.valid_until), claim.prepared.position,
+                )  # fmt: skip
+                self._event("attempt", intent, _attempt_body(claim, number, now))
+        except _DeniedError as error:
+            return error.denial
+        except apsw.ConstraintError as error:
+            raise ClaimLostError(claim.prepared.request.client_order_id) from error
+        return number
+
+    def _claim_intent(self, claim: Claim, now: datetime) -> tuple[int, int]:
+        request, order = claim.prepared.request, claim.order
+        row = self._db.row("SELECT id, state FROM intents WHERE client_order_id = ?", request.client_order_id)
+        stored = codec.dump(codec.request_body(request))
+        if row is None:
+            intent = self._db.write(
+                "INSERT INTO intents (client_order_id, strategy, intent_id, payload, symbol, state, request, valid_until,"
+                " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                request.client_order_id, claim.strategy, order.intent_id, codec.dump(order.payload()), order.symbol,
+                IntentState.IN_FLIGHT.value, stored, stamp(claim.valid_until), stamp(now), stamp(now),
+            )  # fmt: skip
+            return intent, 1
+        intent, state = int(row[0]), IntentState(row[1])
+        allowed = MAY_ATTEMPT if claim.may_follow_unknown else _FIRST_ATTEMPT_STATES
+        if state not in allowed:
+            raise ClaimLostError(request.client_order_id)
+        self._db.write(
+            "UPDATE intents SET state = ?, request = ?, valid_until = ?, updated_at = ? WHERE id = ?",
+            advance(state, Move.ATTEMPT).value, stored, stamp(claim.valid_until), stamp(now), intent,
+        )  # fmt: skip
+        last = self._db.row("SELECT max(number) FROM attempts WHERE intent = ?", intent)
+        return intent, (int(last[0] or 0) if last else 0) + 1
+
+    def settle(
+        self,
+        client_order_id: str,
+        number: int,
+        outcome: AttemptOutcome,
+        *,
+        report: ExecutionReport | None = None,
+        evidence: Mapping[str, Any],
+    ) -> Recorded:
+        """Record what became of an attempt, unless that is recorded already. Return what the ledger now holds."""
+        with self._db.transaction():
+            intent, state = self._intent_row(client_order_id)
+            now = self._clock.now()
+            self._db.write(
+                "UPDATE attempts SET outcome = ?, settled_at = ? WHERE intent = ? AND number = ?"
+                " AND (outcome IS NULL OR (outcome = 'unknown' AND ? <> 'unknown'))",
+                outcome.value, stamp(now), intent, number, outcome.value,
+            )  # fmt: skip
+            if self._db.changed == 1:
+                after = self._settled_state(intent, state, number, outcome, report)
+                self._set_state(intent, state, after, now)
+                said = codec.report_body(report) if report else None
+                body = {"attempt": number, "outcome": outcome.value, "state": after.value, "report": said, "evidence": evidence}
+                self._event("settled", intent, {"client_order_id": client_order_id, **body})
+        found = self.find(client_order_id)
+        assert found is not None
+        return found
+
+    def _settled_state(
+        self, intent: int, state: IntentState, number: int, outcome: AttemptOutcome, report: ExecutionReport | None
+    ) -> IntentState:
+        """Return where an attempt's outcome leaves its intent.
+
+        A refusal of this attempt says nothing about an earlier one that is still unknown: the refusal may even be its consequence.
+        """
+        if report is not None:
+            self._evidence_of_order(intent)
+            return self._take_report(intent, state, report)
+        if outcome is AttemptOutcome.ABSENT:
+            self._db.write("UPDATE attempts SET outcome = 'absent' WHERE intent = ? AND outcome = 'unknown'", intent)
+            return advance(state, Move.PROVED_ABSENT)
+        doubt = self._db.row("SELECT 1 FROM attempts WHERE intent = ? AND number <> ? AND outcome = 'unknown'", intent, number)
+        if outcome is AttemptOutcome.UNKNOWN or doubt:
+            return advance(state, Move.LEFT_UNKNOWN)
+        moves = {AttemptOutcome.NOT_SENT: Move.PROVED_NOT_SENT, AttemptOutcome.REJECTED: Move.PROVED_REJECTED}
+        return advance(state, moves[outcome])
+
+    def apply_report(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> Recorded | None:
+        """Record what the venue says of an order; None if it is not ours. Leaves intents in flight to those who sent them."""
+        with self._db.transaction():
+            known = self._apply(report, evidence)
+        return self.find(report.client_order_id) if known and report.client_order_id else None
+
+    def _apply(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> bool:
+        row = self._row_of(report)
+        if row is None:
+            return False
+        intent, state = int(row[0]), IntentState(row[1])
+        if state is IntentState.IN_FLIGHT or not self._is_news(intent, report):
+            return True
+        after = self._take_report(intent, state, report)
+        self._evidence_of_order(intent)
+        self._set_state(intent, state, after, self._clock.now())
+        self._event("reported", intent, {"state": after.value, "report": codec.report_body(report), "evidence": evidence})
+        return True
+
+    def _row_of(self, report: ExecutionReport) -> tuple[Any, ...] | None:
+        if report.client_order_id:
+            found = self._db.row("SELECT id, state FROM intents WHERE client_order_id = ?", report.client_order_id)
+            if found:
+                return found
+        return self._db.row(
+            "SELECT i.id, i.state FROM venue_orders v JOIN intents i ON i.id = v.intent WHERE v.symbol = ? AND v.venue_order_id = ?",
+            report.symbol, report.venue_order_id,
+        )  # fmt: skip
+
+    def _evidence_of_order(self, intent: int) -> None:
+        self._db.write("UPDATE attempts SET outcome = 'accepted' WHERE intent = ? AND outcome = 'unknown'", intent)
+
+    def _is_news(self, intent: int, report: ExecutionReport) -> bool:
+        """Say whether a report tells more than is on record; one that tells less came late and is left aside."""
+        row = self._db.row("SELECT report FROM venue_orders WHERE intent = ? AND symbol = ? AND venue_order_id = ?",
+                           intent, report.symbol, report.venue_order_id)  # fmt: skip
+        if row is None:
+            return True
+        before = codec.report_from(row[0], ())
+        same = (before.status, before.filled_quantity, before.average_price) == (
+            report.status, report.filled_quantity, report.average_price,
+        )  # fmt: skip
+        return not same and report.filled_quantity >= before.filled_quantity
+
+    def _take_report(self, intent: int, state: IntentState, report: ExecutionReport) -> IntentState:
+        """Write the venue's order and executions, and return the state that follows."""
+        role = self._write_venue_order(intent, report)
+        for execution in report.executions:
+            self._write_execution(execution)
+        self._db.write(
+            "UPDATE executions SET intent = ? WHERE symbol = ? AND venue_order_id = ? AND intent IS NULL",
+            intent, report.symbol, report.venue_order_id,
+        )  # fmt: skip
+        if role == "duplicate":
+            self._latch(f"a second order {report.venue_order_id} exists for {report.client_order_id}")
+            return state
+        if state in CONTRADICTIONS:
+            self._latch(f"order {report.venue_order_id} of {report.client_order_id} exists although it was recorded as {state.value}")
+        try:
+            return advance(state, move_of(report.status))
+        except IllegalMoveError:
+            return state
+
+    def _write_venue_order(self, intent: int, report: ExecutionReport) -> str:
+        stored = codec.dump(codec.report_body(report))
+        row = self._db.row("SELECT venue_order_id, symbol FROM venue_orders WHERE intent = ? AND role = 'primary'", intent)
+        role = "primary" if row is None or tuple(row) == (report.venue_order_id, report.symbol) else "duplicate"
+        self._db.write(
+            "INSERT INTO venue_orders (intent, symbol, venue_order_id, role, report) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (symbol, venue_order_id) DO UPDATE SET report = excluded.report",
+            intent, report.symbol, report.venue_order_id, role, stored,
+        )  # fmt: skip
+        return role
+
+    def _write_execution(self, execution: Execution) -> None:
+        """Write an execution once, however often the venue tells of it."""
+        owner = self._db.row("SELECT intent FROM venue_orders WHERE symbol = ? AND venue_order_id = ?",
+                             execution.symbol, execution.venue_order_id)  # fmt: skip
+        intent = owner[0] if owner else None
+        self._db.write(
+            "INSERT INTO executions (symbol, execution_id, venue_order_id, intent, body) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (symbol, execution_id) DO NOTHING",
+            execution.symbol, execution.execution_id, execution.venue_order_id, intent, codec.dump(codec.execution_body(execution)),
+        )  # fmt: skip
+        if self._db.changed == 1:
+            self._event("execution", intent, codec.execution_body(execution))
+
+    def apply_snapshot(self, snapshot: VenueSnapshot) -> None:
+        """Record orders, executions and the cursor of a snapshot in one transaction."""
+        with self._db.transaction():
+            for report in (*snapshot.changed_orders, *snapshot.open_orders):
+                self._apply(report, {"source": "reconcile"})
+            for execution in snapshot.executions:
+                self._write_execution(execution)
+            self._set_cursor("reconcile", snapshot.cursor)
+
+    def adopt(self, reports: list[ExecutionReport], snapshot: VenueSnapshot) -> int:
+        """Take over orders that the venue holds and the ledger has never heard of; return how many."""
+        new = 0
+        with self._db.transaction():
+            now = stamp(self._clock.now())
+            for report in reports:
+                if self._row_of(report) is not None:
+                    continue
+                intent = self._db.write(
+                    "INSERT INTO intents (client_order_id, symbol, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+                    report.client_order_id, report.symbol, IntentState.FRESH.value, now, now,
+                )  # fmt: skip
+                after = self._take_report(intent, IntentState.FRESH, report)
+                self._set_state(intent, IntentState.FRESH, after, self._clock.now())
+                self._event("adopted", intent, {"state": after.value, "report": codec.report_body(report)})
+                new += 1
+            for execution in snapshot.executions:
+                self._write_execution(execution)
+            self._set_cursor("reconcile", snapshot.cursor)
+            self._set_cursor("adopted_at", now)
+        return new
+
+    def claim_adopted(self, client_order_id: str, strategy: str, intent_id: str, payload: Mapping[str, str | None]) -> None:
+        """Write a caller's name under an order that was adopted without one."""
+        with self._db.transaction():
+            self._db.write(
+                "UPDATE intents SET strategy = ?, intent_id = ?, payload = ? WHERE client_order_id = ? AND payload IS NULL",
+                strategy, intent_id, codec.dump(payload), client_order_id,
+            )  # fmt: skip
+            if self._db.changed == 1:
+                intent, _ = self._intent_row(client_order_id)
+                self._event("claimed", intent, {"strategy": strategy, "intent_id": intent_id, "payload": payload})
+
+    def close_by_person(self, client_order_id: str, by: str, because: str, evidence: Mapping[str, Any]) -> Recorded:
+        """Close an unknown intent on a named person's word, and keep watching for it."""
+        with self._db.transaction():
+            intent, state = self._intent_row(client_order_id)
+            after = advance(state, Move.CLOSED_BY_PERSON)
+            self._db.write("UPDATE attempts SET outcome = 'absent' WHERE intent = ? AND outcome = 'unknown'", intent)
+            self._db.write("UPDATE intents SET watched = 1 WHERE id = ?", intent)
+            self._set_state(intent, state, after, self._clock.now())
+            self._event("resolved", intent, {"state": after.value, "by": by, "because": because, "evidence": evidence})
+        found = self.find(client_order_id)
+        assert found is not None
+        return found
+
+    def note(self, kind: str, body: Mapping[str, Any], client_order_id: str | None = None) -> None:
+        """Record an event that changes no state: a denial, an answer to a cancel, a reconciliation."""
+        with self._db.transaction():
+            row = self._db.row("SELECT id FROM intents WHERE client_order_id = ?", client_order_id) if client_order_id else None
+            self._event(kind, int(row[0]) if row else None, body)
+
+    def unsettled(self) -> list[Recorded]:
+        """Return intents that are in flight or unknown."""
+        return self._list("WHERE state IN ('in_flight', 'unknown') ORDER BY id")
+
+    def working(self) -> list[Recorded]:
+        """Return intents whose order may still trade."""
+        return self._list("WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel') ORDER BY id")
+
+    def recorded(self, limit: int) -> list[Recorded]:
+        """Return the latest intents, newest first."""
+        return self._list("ORDER BY id DESC LIMIT ?", limit)
+
+    def find_intent(self, intent_id: str) -> list[Recorded]:
+        """Return the intents that a caller gave this name; the same name may exist in several strategies."""
+        return self._list("WHERE intent_id = ? ORDER BY id", intent_id)
+
+    def counts(self) -> dict[IntentState, int]:
+        """Return how many intents stand in each state."""
+        return {IntentState(state): count for state, count in self._db.rows("SELECT state, count(*) FROM intents GROUP BY state")}
+
+    def executions(self, client_order_id: str) -> tuple[Execution, ...]:
+        """Return the executions of an order."""
+        rows = self._db.rows(
+            "SELECT e.body FROM executions e JOIN intents i ON i.id = e.intent WHERE i.client_order_id = ? ORDER BY e.id", client_order_id
+        )
+        return tuple(codec.execution_from(row[0]) for row in rows)
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return every symbol an intent was recorded for."""
+        return tuple(row[0] for row in self._db.rows("SELECT DISTINCT symbol FROM intents ORDER BY symbol"))
+
+    def cursor(self, name: str) -> str | None:
+        """Return where reading stopped."""
+        row = self._db.row("SELECT value FROM cursors WHERE name = ?", name)
+        return str(row[0]) if row else None
+
+    def set_cursor(self, name: str, value: str) -> None:
+        """Remember where reading stopped."""
+        with self._db.transaction():
+            self._set_cursor(name, value)
+
+    def events(self, client_order_id: str | None = None) -> Iterator[StoredEvent]:
+        """Return all events in order, or those of one intent."""
+        columns = "sequence, session_id, number, kind, body, previous, hash"
+        if client_order_id is None:
+            rows = self._db.rows(f"SELECT {columns} FROM events ORDER BY sequence")
+        else:
+            of = "(SELECT id FROM intents WHERE client_order_id = ?)"
+            rows = self._db.rows(f"SELECT {columns} FROM events WHERE intent = {of} ORDER BY sequence", client_order_id)
+        for sequence, session_id, number, kind, body, previous, hashed in rows:
+            yield StoredEvent(
+                sequence=sequence, session_id=session_id, number=number, kind=kind, body=body, previous=previous, hash=hashed
+            )
+
+    def latch(self, reason: str) -> None:
+        """Stop new orders until a person releases the latch."""
+        with self._db.transaction():
+            self._latch(reason)
+
+    def latched(self) -> list[str]:
+        """Return why new orders are stopped; empty when they are not."""
+        return [row[0] for row in self._db.rows("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id")]
+
+    def release(self, by: str, because: str) -> int:
+        """Release every latch on a named person's word; return how many were set."""
+        with self._db.transaction():
+            self._db.write("UPDATE latches SET released_at = ?, released_by = ? WHERE released_at IS NULL",
+                           stamp(self._clock.now()), by)  # fmt: skip
+            released = self._db.changed
+            if released:
+                self._event("latch_released", None, {"by": by, "because": because, "latches": released})
+        return released
+
+    def _latch(self, reason: str) -> None:
+        self._db.write("INSERT INTO latches (reason, latched_at) VALUES (?, ?)", reason, stamp(self._clock.now()))
+        self._event("latched", None, {"reason": reason})
+
+    def _latch_denial(self) -> Denial | None:
+        row = self._db.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
+        if row is None:
+            return None
+        return Denial(reason="KILL_SWITCH_LATCHED", message=f"new orders are stopped: {row[0]}; find out why, then run `logos resume`")
+
+    def _intent_row(self, client_order_id: str) -> tuple[int, IntentState]:
+        row = self._db.row("SELECT id, state FROM intents WHERE client_order_id = ?", client_order_id)
+        if row is None:
+            raise LedgerError(f"the ledger has no intent {client_order_id}; see `logos orders`")
+        return int(row[0]), IntentState(row[1])
+
+    def _set_state(self, intent: int, before: IntentState, after: IntentState, now: datetime) -> None:
+        self._db.write("UPDATE intents SET state = ?, updated_at = ? WHERE id = ? AND state = ?",
+                       after.value, stamp(now), intent, before.value)  # fmt: skip
+
+    def _set_cursor(self, name: str, value: str) -> None:
+        self._db.write("INSERT INTO cursors (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                       name, value)  # fmt: skip
+
+    def _event(self, kind: str, intent: int | None, body: Mapping[str, Any]) -> None:
+        """Append one event to this session's chain, whose head is read inside the transaction."""
+        head = self._db.row("SELECT number, hash FROM events WHERE session_id = ? ORDER BY number DESC LIMIT 1", self._session)
+        number, previous = head or (0, events.GENESIS)
+        content = events.canonical({"kind": kind, "at": self._clock.now(), "session": self._session, **body})
+        hashed = events.step(previous, content)
+        self._db.write(
+            "INSERT INTO events (session_id, number, kind, intent, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            self._session, number + 1, kind, intent, content, previous, hashed,
+        )  # fmt: skip
+
+    def _list(self, where: str, *bindings: Any) -> list[Recorded]:
+        return [self._recorded(row) for row in self._db.rows(f"SELECT {_INTENT} FROM intents {where}", *bindings)]
+
+    def _recorded(self, row: tuple[Any, ...]) -> Recorded:
+        intent, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, _ = row
+        attempts = self._db.rows(
+            "SELECT number, session_id, committed_at, send_by, valid_until, position, outcome FROM attempts"
+            " WHERE intent = ? ORDER BY number", intent,
+        )  # fmt: skip
+        orders = self._db.rows("SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? ORDER BY id", intent)
+        primary = next((report for role, _, report in orders if role == "primary"), None)
+        return Recorded(
+            id=intent,
+            client_order_id=client_order_id,
+            strategy=strategy,
+            intent_id=intent_id,
+            payload=None if payload is None else json.loads(payload),
+            symbol=symbol,
+            state=IntentState(state),
+            request=None if request is None else codec.request_from(request),
+            created_at=moment(created_at),
+            updated_at=moment(updated_at),
+            attempts=tuple(_attempt(attempt) for attempt in attempts),
+            report=None if primary is None else codec.report_from(primary, self.executions(client_order_id)),
+            duplicates=tuple(venue_order_id for role, venue_order_id, _ in orders if role == "duplicate"),
+        )
+
+    def _meta_value(self, name: str) -> str:
+        row = self._db.row("SELECT value FROM meta WHERE name = ?", name)
+        assert row is not None
+        return str(row[0])
+
+
+class _DeniedError(Exception):
+    """Leaves the transaction without a trace."""
+
+    def __init__(self, denial: Denial) -> None:
+        super().__init__(denial.reason)
+        self.denial = denial
+
+
+def _attempt(row: tuple[Any, ...]) -> Attempt:
+    number, session_id, committed_at, send_by, valid_until, position, outcome = row
+    return Attempt(
+        number=number,
+        session_id=session_id,
+        committed_at=moment(committed_at),
+        send_by=moment(send_by),
+        valid_until=moment(valid_until),
+        position=position,
+        outcome=None if outcome is None else AttemptOutcome(outcome),
+    )
+
+
+def _attempt_body(claim: Claim, number: int, now: datetime) -> dict[str, Any]:
+    return {
+        "attempt": number,
+        "committed_at": now,
+        "send_by": claim.send_by,
+        "valid_until": claim.valid_until,
+        "client_order_id": claim.prepared.request.client_order_id,
+        "strategy": claim.strategy,
+        "intent_id": claim.order.intent_id,
+        "payload": claim.order.payload(),
+        "wire": claim.prepared.wire,
+        "position": claim.prepared.position,
+    }
+
+
+def _meta(identity: LedgerIdentity, now: datetime) -> dict[str, str]:
+    return {
+        "schema_version": str(SCHEMA_VERSION),
+        "ledger_id": os.urandom(8).hex(),
+        "created_at": stamp(now),
+        "venue": identity.venue,
+        "environment": identity.environment,
+        "account_id": identity.account_id,
+    }
+
+
+def _refuse_path(path: Path) -> None:
+    if path.is_dir():
+        raise LedgerError(f"the ledger path {path} is a directory; name a file in it")

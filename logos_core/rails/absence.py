@@ -1,0 +1,68 @@
+"""What may be concluded from not seeing an order. Only the core concludes it, and only from what cannot be otherwise.
+
+Not to be seen is not to be absent: the request may still be on its way. So:
+
+* Where an id is unique for ever, the order may be *sent again* under the same id: if the first arrives after all, the venue refuses
+  one of the two. Absence itself stays unproven.
+* Where the matching engine refuses late orders, absence is *proven* once the deadline has passed in venue time, plus a margin, and
+  two views do not show the order.
+* Where only a gateway does, an order that passed it in time may still wait behind it. That proves nothing, unless the preset accepts
+  it as proof.
+* Everything else stays *unresolved*, until evidence comes or a person decides.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from attrs import frozen
+
+from logos_core.capabilities import Capabilities, ExpiryKind, Uniqueness
+from logos_core.hookspecs import NotSeen
+
+CLOCK_MARGIN = timedelta(seconds=2)
+"""How far two clocks may differ without us knowing."""
+
+
+class Absence(StrEnum):
+    """What a missing order means."""
+
+    PROVEN = "proven absent"
+    MAY_RESEND = "may be sent again under the same id"
+    UNRESOLVED = "unresolved"
+
+
+@frozen(kw_only=True)
+class AbsencePolicy:
+    """What the preset accepts beyond what is certain.
+
+    Attributes:
+        gateway_window_is_proof: whether a gateway's window, once passed, counts as proof. Whoever sets it accepts that an order
+            which passed the gateway in time may still appear.
+    """
+
+    gateway_window_is_proof: bool = False
+
+
+def conclude(
+    capabilities: Capabilities, policy: AbsencePolicy, last_send_by: datetime, seen: NotSeen, now: datetime
+) -> tuple[Absence, str]:
+    """Return what follows from not having seen an order, and why.
+
+    Args:
+        last_send_by: until when the latest attempt could begin to leave.
+        seen: where it was looked for in vain.
+        now: our own time, used where the venue tells none.
+    """
+    if capabilities.client_ids.uniqueness is Uniqueness.EVER:
+        return Absence.MAY_RESEND, "the venue never takes a second order under this id"
+    expiry = capabilities.expiry
+    trusted = expiry.kind is ExpiryKind.ENGINE or (expiry.kind is ExpiryKind.GATEWAY and policy.gateway_window_is_proof)
+    if not trusted or expiry.window_s is None:
+        return Absence.UNRESOLVED, f"the venue's expiry is {expiry.kind.value}: a late order could still be taken"
+    deadline = last_send_by + timedelta(seconds=expiry.window_s) + CLOCK_MARGIN
+    venue_now = min(seen.venue_time, now) if seen.venue_time else now - CLOCK_MARGIN
+    if venue_now <= deadline:
+        return Absence.UNRESOLVED, f"a request may be taken until {deadline.isoformat()}"
+    if len(seen.views) < 2:
+        return Absence.UNRESOLVED, "one view alone does not show it; two are needed"
+    return Absence.PROVEN, f"the {expiry.kind.value} refuses it since {deadline.isoformat()} and {len(seen.views)} views do not show it"

@@ -1,0 +1,53 @@
+"""The kill switch, where an order cannot walk around it: in the transaction that records the attempt, and at the first byte.
+
+Engaging needs nothing but a file. Reading it costs a look at three names. A name that cannot be looked at counts as engaged.
+"""
+
+from collections.abc import Callable
+
+from logos_core.records import Denial
+from logos_core.wire import Gate, GateClosedError
+
+REASON = "KILL_SWITCH_HALTED"
+
+
+class KillSwitch:
+    """What stops one account's orders.
+
+    Args:
+        paths: the halt files that cover the account.
+        is_present: looks for one.
+    """
+
+    def __init__(self, paths: tuple[str, ...], is_present: Callable[[str], bool]) -> None:
+        self._paths = paths
+        self._is_present = is_present
+        self._latched: str | None = None
+
+    def latch(self, reason: str) -> None:
+        """Stop this session's orders for good; nothing else has to work for it."""
+        self._latched = reason
+
+    def engaged(self) -> str | None:
+        """Return what stops orders now, or None."""
+        if self._latched is not None:
+            return self._latched
+        found = next((path for path in self._paths if self._is_present(path)), None)
+        return None if found is None else f"halted by {found}"
+
+    def decide(self) -> Denial | None:
+        """Return the denial for a new attempt, if there is one."""
+        engaged = self.engaged()
+        if engaged is None:
+            return None
+        return Denial(reason=REASON, message=f"new orders are stopped: {engaged}; find out why, then run `logos resume`")
+
+    def gate(self) -> Gate:
+        """Return the check for the first byte."""
+
+        def check() -> None:
+            engaged = self.engaged()
+            if engaged is not None:
+                raise GateClosedError(REASON, f"new orders are stopped: {engaged}", denies=True)
+
+        return check

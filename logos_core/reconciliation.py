@@ -1,0 +1,149 @@
+"""The ledger and the venue, side by side. Pure.
+
+Rules:
+
+1. *Could not ask* is a verdict of its own. An outage is never an empty list.
+2. *In motion* is not *different*: what changed while it was read is read again, not reported.
+3. An order is missing at the venue only when the open list, the changes and a lookup after the visibility lag all fail to show it.
+4. An order the ledger does not know is ours (our prefix), or foreign. One of ours halts.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from attrs import frozen
+
+from logos_core.hookspecs import VenueSnapshot
+from logos_core.lifecycle import WORKING, IntentState
+from logos_core.orders import ExecutionReport, OrderRequest, plain
+from logos_core.records import Recorded
+
+
+class Agreement(StrEnum):
+    """What a comparison came to."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    UNSETTLED = "unsettled"
+    COULD_NOT_ASK = "could not ask"
+
+
+@frozen(kw_only=True)
+class Difference:
+    """One order on which ledger and venue do not agree."""
+
+    client_order_id: str
+    field: str
+    ledger: str
+    venue: str
+
+
+@frozen(kw_only=True)
+class ReconciliationReport:
+    """What was compared and what was found.
+
+    Attributes:
+        verdict: AGREES only if every list below is empty; UNSETTLED if nothing differs but outcomes are open.
+        checked: how many orders were compared.
+        missing_remote: client order ids that the ledger holds as working and the venue does not show, anywhere.
+        untracked_remote: venue orders with our prefix that the ledger does not know. They halt.
+        foreign_remote: venue orders that are not ours; for information.
+        different: orders on which both sides disagree.
+        in_motion: orders that changed while they were read.
+        unsettled: client order ids whose outcome nobody knows yet.
+        duplicates: venue orders beyond the first for one intent. They halt.
+        error: why the venue could not be asked.
+    """
+
+    verdict: Agreement
+    checked: int = 0
+    missing_remote: tuple[str, ...] = ()
+    untracked_remote: tuple[str, ...] = ()
+    foreign_remote: tuple[str, ...] = ()
+    different: tuple[Difference, ...] = ()
+    in_motion: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()
+    duplicates: tuple[str, ...] = ()
+    error: str | None = None
+
+    def __str__(self) -> str:
+        if self.error:
+            return f"reconciliation: could not ask the venue: {self.error}"
+        counts = {
+            "missing at the venue": self.missing_remote,
+            "unknown to the ledger": self.untracked_remote,
+            "different": self.different,
+            "in motion": self.in_motion,
+            "unsettled": self.unsettled,
+            "duplicates": self.duplicates,
+        }
+        found = ", ".join(f"{len(rows)} {name}" for name, rows in counts.items() if rows) or "no difference"
+        return f"reconciliation: {self.verdict.value}; {self.checked} orders checked, {found}"
+
+
+def mismatches(request: OrderRequest, report: ExecutionReport) -> list[str]:
+    """Return in what a venue's answer is not about the order that was sent; empty when it is."""
+    pairs: dict[str, tuple[Any, Any]] = {
+        "client_order_id": (request.client_order_id, report.client_order_id),
+        "symbol": (request.symbol, report.symbol),
+        "side": (request.side, report.side),
+        "order_type": (request.order_type, report.order_type),
+        "quantity": (request.quantity, report.quantity),
+        "price": (request.price, report.price),
+    }
+    if report.time_in_force is not None:
+        pairs["time_in_force"] = (request.time_in_force, report.time_in_force)
+    found = [f"{name}: sent {_words(sent)}, answered {_words(said)}" for name, (sent, said) in pairs.items() if sent != said]
+    if report.filled_quantity < 0 or report.filled_quantity > report.quantity:
+        found.append(f"filled_quantity: {_words(report.filled_quantity)} of {_words(report.quantity)}")
+    return found
+
+
+def _words(value: Any) -> str:
+    return plain(value) if hasattr(value, "as_tuple") else str(value)
+
+
+def candidates(working: list[Recorded], snapshot: VenueSnapshot) -> list[Recorded]:
+    """Return the working orders that the snapshot's open list does not show; each must be asked for by name."""
+    shown = {(report.symbol, report.venue_order_id) for report in snapshot.open_orders}
+    return [order for order in working if order.report and (order.symbol, order.report.venue_order_id) not in shown]
+
+
+def strangers(snapshot: VenueSnapshot, known: set[str], prefix: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the venue's orders that the ledger does not know: ours by their prefix, and foreign ones."""
+    ours: list[str] = []
+    foreign: list[str] = []
+    for report in (*snapshot.open_orders, *snapshot.changed_orders):
+        name = report.client_order_id or ""
+        if name in known:
+            continue
+        if name.startswith(prefix):
+            ours.append(name)
+        elif not report.status.is_final:
+            foreign.append(report.venue_order_id)
+    return tuple(dict.fromkeys(ours)), tuple(dict.fromkeys(foreign))
+
+
+def differences(recorded: Recorded, report: ExecutionReport) -> list[Difference]:
+    """Return in what the ledger's view of an order differs from the venue's."""
+    pairs: dict[str, tuple[Any, Any]] = {"state": (recorded.state.value, report.status.value)}
+    if recorded.report is not None:
+        pairs["filled_quantity"] = (recorded.report.filled_quantity, report.filled_quantity)
+        pairs["venue_order_id"] = (recorded.report.venue_order_id, report.venue_order_id)
+    return [
+        Difference(client_order_id=recorded.client_order_id, field=name, ledger=_words(ours), venue=_words(theirs))
+        for name, (ours, theirs) in pairs.items()
+        if ours != theirs
+    ]
+
+
+def verdict(report: ReconciliationReport) -> Agreement:
+    """Return what the lists of a report come to."""
+    if report.missing_remote or report.untracked_remote or report.different or report.duplicates:
+        return Agreement.DIFFERS
+    return Agreement.UNSETTLED if report.unsettled or report.in_motion else Agreement.AGREES
+
+
+def is_working(state: IntentState) -> bool:
+    """Say whether an order in this state should be in the venue's open list."""
+    return state in WORKING

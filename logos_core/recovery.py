@@ -1,0 +1,72 @@
+"""What dead sessions left behind: in flight becomes known, or UNKNOWN. Recovery never sends.
+
+It touches only attempts of sessions that are proven dead: their lock, held for the session's life, can be taken. Every outcome is
+compare-and-set, so recovery may itself be killed anywhere and run again, by several processes at once.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from attrs import frozen
+
+from logos_core.lifecycle import IntentState
+from logos_core.records import Recorded
+from logos_core.resolution import Resolution, Resolver, Standing
+
+
+@frozen(kw_only=True)
+class RecoveryReport:
+    """What recovery found.
+
+    Attributes:
+        found: orders that exist after all.
+        closed: intents proven to have no order, and past their validity.
+        unknown: intents whose outcome nobody can prove yet.
+        left_alone: intents that a living session is still sending.
+    """
+
+    found: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    left_alone: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        counts = {"found": self.found, "closed": self.closed, "unknown": self.unknown, "in flight elsewhere": self.left_alone}
+        said = ", ".join(f"{len(rows)} {name}" for name, rows in counts.items() if rows)
+        return f"recovery: {said or 'nothing was open'}"
+
+
+def recover(
+    resolver: Resolver, unsettled: list[Recorded], is_dead: Callable[[str], bool], now: Callable[[], datetime]
+) -> RecoveryReport:
+    """Find out what became of every unsettled intent that no living session is sending."""
+    found, closed, unknown, left_alone = [], [], [], []
+    for recorded in unsettled:
+        name = recorded.client_order_id
+        if not is_abandoned(recorded, is_dead):
+            left_alone.append(name)
+            continue
+        resolution = settle_one(resolver, recorded, now())
+        if resolution.standing is Standing.FOUND:
+            found.append(name)
+        elif resolution.recorded.state is IntentState.NOT_PLACED:
+            closed.append(name)
+        else:
+            unknown.append(name)
+    return RecoveryReport(found=tuple(found), closed=tuple(closed), unknown=tuple(unknown), left_alone=tuple(left_alone))
+
+
+def settle_one(resolver: Resolver, recorded: Recorded, now: datetime) -> Resolution:
+    """Find out what became of one intent, and close it if it provably has no order and its validity has passed."""
+    resolution = resolver.find_out(recorded)
+    expired = all(attempt.valid_until < now for attempt in recorded.attempts)
+    if resolution.standing is Standing.PROVEN_ABSENT and expired:
+        closed = resolver.close_as_absent(resolution)
+        return Resolution(standing=resolution.standing, recorded=closed, why=resolution.why)
+    return resolution
+
+
+def is_abandoned(recorded: Recorded, is_dead: Callable[[str], bool]) -> bool:
+    """Say whether nobody can still be sending an unsettled intent."""
+    open_attempts = [attempt for attempt in recorded.attempts if attempt.outcome is None]
+    return all(is_dead(attempt.session_id) for attempt in open_attempts)

@@ -1,0 +1,145 @@
+"""Finding out what became of one order that may or may not exist. Asks and records; never sends.
+
+Asked twice, with the venue's visibility lag between, because an accepted order may not be visible at once. What the absence means is
+concluded by `rails.absence` alone. Every lookup's evidence becomes an event.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from attrs import frozen
+
+from logos_core.clock import Clock
+from logos_core.events import stamp
+from logos_core.hookspecs import Found, NotSeen, OrderReference
+from logos_core.lifecycle import IntentState
+from logos_core.rails.absence import Absence, AbsencePolicy, conclude
+from logos_core.rails.rate_limit import RateLimiter
+from logos_core.reconciliation import mismatches
+from logos_core.records import AttemptOutcome, Ledger, Recorded
+from logos_core.venues import BoundVenue, VenueAskError
+
+LOOKUPS = 3
+PAUSE_AFTER_FAILURE_S = 0.2
+
+
+class Standing(StrEnum):
+    """What finding out came to."""
+
+    FOUND = "found"
+    PROVEN_ABSENT = "proven absent"
+    MAY_RESEND = "may be sent again"
+    UNRESOLVED = "unresolved"
+
+
+@frozen(kw_only=True)
+class Resolution:
+    """What finding out came to, what is on record now, and why it is so."""
+
+    standing: Standing
+    recorded: Recorded
+    why: str
+
+
+_STANDING = {
+    Absence.PROVEN: Standing.PROVEN_ABSENT,
+    Absence.MAY_RESEND: Standing.MAY_RESEND,
+    Absence.UNRESOLVED: Standing.UNRESOLVED,
+}
+
+
+@frozen(kw_only=True)
+class Resolver:
+    """Finds out, with everything it needs for that.
+
+    Attributes:
+        latch: stops new orders when what is found cannot be.
+    """
+
+    venue: BoundVenue
+    ledger: Ledger
+    limiter: RateLimiter
+    policy: AbsencePolicy
+    clock: Clock
+    latch: Callable[[str], None]
+
+    def find_out(self, recorded: Recorded) -> Resolution:
+        """Ask the venue for an order until it is found or its absence has been seen twice, and record what came of it."""
+        answer = self._look(recorded.reference())
+        if isinstance(answer, Found):
+            return self._found(recorded, answer)
+        attempt = recorded.attempts[-1] if recorded.attempts else None
+        if attempt is None or isinstance(answer, str):
+            why = answer if isinstance(answer, str) else "no attempt of it is on record"
+            return Resolution(standing=Standing.UNRESOLVED, recorded=self._unknown(recorded, {"why": why}), why=why)
+        absence, why = conclude(self.venue.capabilities, self.policy, attempt.send_by, answer, self.clock.now())
+        evidence = {"why": why, **_seen(answer)}
+        after = self._unknown(recorded, evidence)
+        self.ledger.note("not_seen", {"client_order_id": recorded.client_order_id, **evidence}, recorded.client_order_id)
+        return Resolution(standing=_STANDING[absence], recorded=after, why=why)
+
+    def close_as_absent(self, resolution: Resolution) -> Recorded:
+        """Close an intent whose absence is proven. Its validity has passed; a new decision needs a new intent."""
+        number = resolution.recorded.attempts[-1].number
+        return self.ledger.settle(
+            resolution.recorded.client_order_id, number, AttemptOutcome.ABSENT, evidence={"why": resolution.why}
+        )
+
+    def _look(self, reference: OrderReference) -> Found | NotSeen | str:
+        """Return what the venue shows, or why it could not be asked."""
+        seen: NotSeen | None = None
+        trouble = "the venue was not asked"
+        for _ in range(LOOKUPS):
+            try:
+                self.limiter.take()
+                answer = self.venue.lookup(reference)
+            except VenueAskError as error:
+                trouble = str(error)
+                self.clock.sleep(PAUSE_AFTER_FAILURE_S)
+                continue
+            if isinstance(answer, Found) or seen is not None:
+                return answer
+            seen = answer
+            self.clock.sleep(self.venue.capabilities.client_ids.visibility_lag_s)
+        return trouble if seen is None else f"seen to be missing once, then {trouble}"
+
+    def _found(self, recorded: Recorded, found: Found) -> Resolution:
+        wrong = mismatches(recorded.request, found.report) if recorded.request else []
+        if wrong:
+            why = f"the venue shows another order under {recorded.client_order_id}: {'; '.join(wrong)}"
+            self.latch(why)
+            return Resolution(standing=Standing.UNRESOLVED, recorded=self._unknown(recorded, {"why": why}), why=why)
+        evidence = {"source": "lookup", "raw": redacted(found.report.raw)}
+        if recorded.state is IntentState.IN_FLIGHT:
+            number = recorded.attempts[-1].number
+            after = self.ledger.settle(
+                recorded.client_order_id, number, AttemptOutcome.ACCEPTED, report=found.report, evidence=evidence
+            )
+        else:
+            after = self.ledger.apply_report(found.report, evidence) or recorded
+        return Resolution(standing=Standing.FOUND, recorded=after, why="the venue shows it")
+
+    def _unknown(self, recorded: Recorded, evidence: dict[str, Any]) -> Recorded:
+        """Record that an attempt in flight ended without an outcome."""
+        if recorded.state is not IntentState.IN_FLIGHT:
+            return recorded
+        number = recorded.attempts[-1].number
+        return self.ledger.settle(recorded.client_order_id, number, AttemptOutcome.UNKNOWN, evidence=evidence)
+
+
+def _seen(answer: NotSeen) -> dict[str, Any]:
+    return {
+        "views": [{"source": view.source, "said": view.said} for view in answer.views],
+        "venue_time": None if answer.venue_time is None else stamp(answer.venue_time),
+        "position": answer.position,
+    }
+
+
+def redacted(raw: Any) -> Any:
+    """Return a venue's raw answer in a form that can be hashed: a float becomes its text."""
+    if isinstance(raw, dict):
+        return {str(name): redacted(value) for name, value in raw.items()}
+    if isinstance(raw, list | tuple):
+        return [redacted(value) for value in raw]
+    return repr(raw) if isinstance(raw, float) else raw

@@ -1,0 +1,263 @@
+"""Between logos' words and Binance's JSON. Pure; a field that is missing or unknown is a `BadAnswerError`, never a guess.
+
+Binance writes amounts as strings and ids and times as whole numbers. A JSON number with a fraction has been through a float
+somewhere, so it is refused.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from logos_core.hookspecs import BadAnswerError, Position
+from logos_core.orders import (
+    Execution,
+    ExecutionReport,
+    Fee,
+    Instrument,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    PriceBand,
+    Side,
+    TimeInForce,
+    plain,
+)
+
+T = TypeVar("T")
+SymbolOf = Callable[[str], str]
+"""Returns the unified symbol of a market id, or raises `BadAnswerError`."""
+
+STATUSES = {
+    "PENDING_NEW": OrderStatus.PENDING_NEW,
+    "NEW": OrderStatus.NEW,
+    "PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED,
+    "PENDING_CANCEL": OrderStatus.PENDING_CANCEL,
+    "FILLED": OrderStatus.FILLED,
+    "CANCELED": OrderStatus.CANCELED,
+    "REJECTED": OrderStatus.REJECTED,
+    "EXPIRED": OrderStatus.EXPIRED,
+    "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
+}
+
+TYPES = {
+    "MARKET": OrderType.MARKET,
+    "STOP_LOSS": OrderType.MARKET,
+    "TAKE_PROFIT": OrderType.MARKET,
+    "LIMIT": OrderType.LIMIT,
+    "LIMIT_MAKER": OrderType.LIMIT,
+    "STOP_LOSS_LIMIT": OrderType.LIMIT,
+    "TAKE_PROFIT_LIMIT": OrderType.LIMIT,
+}
+"""Every type of the specification, by what it is once it trades. From here only MARKET and LIMIT are sent; a person's stop order
+on the same account must not make the account unreadable. `raw` keeps the venue's own word."""
+
+SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
+TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
+
+_CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def wire_fields(request: OrderRequest, market_id: str) -> dict[str, str]:
+    """Return the parameters of `POST /api/v3/order` but for what signing adds: timestamp, recvWindow and signature.
+
+    Without a newClientOrderId ccxt would invent one, so it is checked here and never left out.
+    """
+    if not _CLIENT_ORDER_ID.fullmatch(request.client_order_id):
+        raise ValueError(f"client_order_id is {request.client_order_id!r}; Binance takes 1 to 36 of A-Z a-z 0-9 _ -")
+    fields = {
+        "symbol": market_id,
+        "side": request.side.value.upper(),
+        "type": request.order_type.value.upper(),
+        "quantity": plain(request.quantity),
+        "newClientOrderId": request.client_order_id,
+        "newOrderRespType": "FULL",
+    }
+    if request.order_type is OrderType.LIMIT:
+        if request.price is None:
+            raise ValueError("a limit order needs a price")
+        fields["price"] = plain(request.price)
+        fields["timeInForce"] = request.time_in_force.value.upper()
+    return fields
+
+
+def report(body: object, symbol_of: SymbolOf) -> ExecutionReport:
+    """Return what an order says: the answer to a submit in its FULL form, or an order that was asked for."""
+    order = _object(body)
+    order_type = _known(TYPES, order, "type")
+    filled, worth = number(order, "executedQty"), number(order, "cummulativeQuoteQty")
+    price = number(order, "price")
+    symbol = symbol_of(_text(order, "symbol"))
+    side = _known(SIDES, order, "side")
+    return ExecutionReport(
+        client_order_id=_text(order, "clientOrderId"),
+        venue_order_id=str(integer(order, "orderId")),
+        symbol=symbol,
+        side=side,
+        order_type=order_type,
+        quantity=number(order, "origQty"),
+        price=price if order_type is OrderType.LIMIT else None,
+        # Of a market order Binance says GTC, which means nothing.
+        time_in_force=None if order_type is OrderType.MARKET else _known(TIMES_IN_FORCE, order, "timeInForce"),
+        status=_known(STATUSES, order, "status"),
+        filled_quantity=filled,
+        # A negative sum is Binance's word for "no longer known".
+        average_price=worth / filled if filled > 0 and worth >= 0 else None,
+        executions=_fills(order, symbol, side),
+        venue_time=timestamp(order, "transactTime" if "transactTime" in order else "updateTime"),
+        raw=order,
+    )
+
+
+def _fills(order: Mapping[str, Any], symbol: str, side: Side) -> tuple[Execution, ...]:
+    """Return the trades an answer in the FULL form carries. The specification does not promise their ids; then a lookup tells."""
+    fills = objects(order.get("fills", []))
+    if any("tradeId" not in fill for fill in fills):
+        return ()
+    return tuple(
+        _execution(fill, order, "tradeId", symbol, side, _text(order, "clientOrderId"), timestamp(order, "transactTime"))
+        for fill in fills
+    )
+
+
+def execution(body: object, symbol_of: SymbolOf, client_order_id: str | None) -> Execution:
+    """Return what a row of `GET /api/v3/myTrades` says. It names the order by the venue's id only."""
+    trade = _object(body)
+    buyer = trade.get("isBuyer")
+    if not isinstance(buyer, bool):
+        raise BadAnswerError(f"isBuyer is {buyer!r}")
+    symbol, side = symbol_of(_text(trade, "symbol")), Side.BUY if buyer else Side.SELL
+    return _execution(trade, trade, "id", symbol, side, client_order_id, timestamp(trade, "time"))
+
+
+def _execution(
+    trade: Mapping[str, Any],
+    order: Mapping[str, Any],
+    id_name: str,
+    symbol: str,
+    side: Side,
+    client_order_id: str | None,
+    executed_at: datetime,
+) -> Execution:
+    """Return one trade. Binance numbers trades per market, so the market is part of the id."""
+    return Execution(
+        execution_id=f"{_text(order, 'symbol')}:{integer(trade, id_name)}",
+        venue_order_id=str(integer(order, "orderId")),
+        client_order_id=client_order_id,
+        symbol=symbol,
+        side=side,
+        quantity=number(trade, "qty"),
+        price=number(trade, "price"),
+        fees=(Fee(amount=number(trade, "commission"), asset=_text(trade, "commissionAsset")),),
+        executed_at=executed_at,
+    )
+
+
+def instrument(body: object, symbol: str) -> Instrument:
+    """Return the grid of one entry of `GET /api/v3/exchangeInfo`."""
+    market = _object(body)
+    filters = {_text(item, "filterType"): item for item in objects(market.get("filters"))}
+    try:
+        prices, lots = filters["PRICE_FILTER"], filters["LOT_SIZE"]
+    except KeyError as error:
+        raise BadAnswerError(f"{symbol} has no filter {error}") from None
+    notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL")
+    step = number(lots, "stepSize") or _smallest(market, "baseAssetPrecision")
+    return Instrument(
+        symbol=symbol,
+        base_asset=_text(market, "baseAsset"),
+        quote_asset=_text(market, "quoteAsset"),
+        price_bands=(
+            PriceBand(at_least=Decimal(0), tick=number(prices, "tickSize") or _smallest(market, "quoteAssetPrecision")),
+        ),
+        quantity_step=step,
+        min_quantity=number(lots, "minQty") or step,
+        max_quantity=number(lots, "maxQty") or None,
+        min_notional=number(notional, "minNotional") if notional else None,
+    )
+
+
+def _smallest(market: Mapping[str, Any], name: str) -> Decimal:
+    """Return the unit of an asset; a step of zero means that only this holds."""
+    return Decimal(1).scaleb(-integer(market, name))
+
+
+def positions(body: object) -> tuple[Position, ...]:
+    """Return what an account holds, free or locked."""
+    held = objects(_object(body).get("balances"))
+    found = [Position(symbol=_text(row, "asset"), quantity=number(row, "free") + number(row, "locked")) for row in held]
+    return tuple(position for position in found if position.quantity)
+
+
+def account_id(body: object) -> str:
+    """Return the number that names an account."""
+    return str(integer(_object(body), "uid"))
+
+
+def http_date(text: str | None) -> datetime | None:
+    """Return the time of a Date header, if there is one. It is cut to the second, so it never runs ahead."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.utcoffset() is not None else None
+
+
+def timestamp(body: object, name: str) -> datetime:
+    """Return a time that is given in milliseconds."""
+    try:
+        return _EPOCH + timedelta(milliseconds=integer(_object(body), name))
+    except OverflowError:
+        raise BadAnswerError(f"{name} is no time") from None
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a time as Binance takes it."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def objects(body: object) -> list[Mapping[str, Any]]:
+    """Return a list of JSON objects."""
+    if not isinstance(body, list):
+        raise BadAnswerError(f"expected a list, got {type(body).__name__}")
+    return [_object(item) for item in body]
+
+
+def integer(body: Mapping[str, Any], name: str) -> int:
+    """Return a whole number."""
+    value = body.get(name)
+    if type(value) is not int:
+        raise BadAnswerError(f"{name} is {value!r}, not a whole number")
+    return value
+
+
+def number(body: Mapping[str, Any], name: str) -> Decimal:
+    """Return an amount, written as a string."""
+    value = body.get(name)
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        raise BadAnswerError(f"{name} is {value!r}, not a number in a string")
+    return Decimal(value)
+
+
+def _object(body: object) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        raise BadAnswerError(f"expected an object, got {type(body).__name__}")
+    return body
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadAnswerError(f"{name} is {value!r}")
+    return value
+
+
+def _known(words: Mapping[str, T], body: Mapping[str, Any], name: str) -> T:
+    value = _text(body, name)
+    if value not in words:
+        raise BadAnswerError(f"{name} is {value!r}, which logos does not know")
+    return words[value]

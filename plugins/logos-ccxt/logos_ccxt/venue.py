@@ -1,0 +1,319 @@
+"""Binance spot's hooks over the real ccxt client.
+
+ccxt signs, addresses and parses; its unified calls are bypassed on purpose. `create_order` puts amounts through floats and cuts
+them to its own idea of precision, loads markets on the way, and returns an order without an id for an empty or broken answer.
+The client's endpoint methods send exactly the strings they are given.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import ccxt
+
+from logos_ccxt import errors, mapping
+from logos_ccxt.capabilities import RECV_WINDOW_MS
+from logos_core.clock import Clock
+from logos_core.hookspecs import (
+    BadAnswerError,
+    CancelReceipt,
+    Classification,
+    Found,
+    NotSeen,
+    Operation,
+    OrderReference,
+    Phase,
+    PreparedOrder,
+    ReconcileRequest,
+    UnknownSymbolError,
+    VenueIdentity,
+    VenueSnapshot,
+    View,
+    venue_hook,
+)
+from logos_core.orders import Execution, ExecutionReport, Instrument, OrderRequest
+from logos_core.transport import GuardedSession
+from logos_core.venues import VenueSettings
+
+PAGE = 1000
+MAX_PAGES = 200
+FIRST_ORDER, FIRST_TRADE = 1, 0
+CLOCKS_APART = timedelta(minutes=1)
+"""More than our clock and the venue's may differ: a request whose timestamp is that far off is refused."""
+ENVIRONMENTS = {"api.binance.com": "live", "testnet.binance.vision": "paper", "127.0.0.1": "simulator", "localhost": "simulator"}
+
+Fields = Mapping[str, str]
+
+
+class BinanceVenue:
+    """One Binance spot account."""
+
+    def __init__(self, settings: VenueSettings) -> None:
+        self._wire = settings.wire
+        self._exchange = guarded_exchange(settings)
+        self._environment = environment_of(self._exchange.urls["api"]["private"])
+
+    @venue_hook
+    def identify(self) -> VenueIdentity:
+        self._exchange.load_markets()
+        account = self._ask(self._exchange.privateGetAccount)
+        return VenueIdentity(account_id=mapping.account_id(account), environment=self._environment)
+
+    @venue_hook
+    def instrument(self, symbol: str) -> Instrument:
+        market_id = self._market_id(symbol)
+        listed = self._ask(self._exchange.publicGetExchangeInfo, {"symbol": market_id})
+        found = mapping.objects(listed.get("symbols")) if isinstance(listed, dict) else []
+        if len(found) != 1 or found[0].get("symbol") != market_id:
+            raise BadAnswerError(f"GET /api/v3/exchangeInfo does not describe {market_id}")
+        if found[0].get("status") != "TRADING" or found[0].get("isSpotTradingAllowed") is not True:
+            raise UnknownSymbolError(f"{symbol} is listed but not trading")
+        return mapping.instrument(found[0], symbol)
+
+    @venue_hook
+    def prepare(self, request: OrderRequest) -> PreparedOrder:
+        return PreparedOrder(request=request, wire=mapping.wire_fields(request, self._market_id(request.symbol)))
+
+    @venue_hook
+    def submit(self, prepared: PreparedOrder) -> ExecutionReport:
+        self._never_twice()
+        request, wire = prepared.request, dict(prepared.wire)
+        body = self._ask(self._exchange.privatePostOrder, wire)
+        report = mapping.report(body, {wire["symbol"]: request.symbol}.get)  # type: ignore[arg-type]
+        if (report.symbol, report.client_order_id) != (request.symbol, request.client_order_id):
+            raise BadAnswerError(f"the answer is about {report.symbol} {report.client_order_id}, which was not sent")
+        return report
+
+    @venue_hook
+    def cancel(self, reference: OrderReference) -> CancelReceipt:
+        self._never_twice()
+        # No market is loaded here: that would be a second request. An id made by hand is at worst refused.
+        markets = self._exchange.markets or {}
+        market_id = markets.get(reference.symbol, {}).get("id", reference.symbol.replace("/", ""))
+        body = self._ask(self._exchange.privateDeleteOrder, _selector(reference, market_id))
+        if not isinstance(body, dict):
+            raise BadAnswerError(f"expected an object, got {type(body).__name__}")
+        mapping.integer(body, "orderId")
+        return CancelReceipt(raw=body)
+
+    @venue_hook
+    def lookup(self, reference: OrderReference) -> Found | NotSeen:
+        market_id = self._market_id(reference.symbol)
+        try:
+            order = self._ask(self._exchange.privateGetOrder, _selector(reference, market_id))
+        except Exception:
+            if not self._says_no_such_order():
+                raise
+            return self._look_elsewhere(reference, market_id)
+        return Found(self._with_trades(order, market_id))
+
+    @venue_hook
+    def reconcile(self, request: ReconcileRequest) -> VenueSnapshot:
+        cursor = _read_cursor(request.cursor)
+        working = [self._report(row) for row in mapping.objects(self._ask(self._exchange.privateGetOpenOrders))]
+        ours = {report.symbol for report in working if (report.client_order_id or "").startswith(request.prefix)}
+        changed: list[ExecutionReport] = []
+        executions: list[Execution] = []
+        for symbol in sorted({*request.symbols, *cursor, *ours}):
+            orders, trades, cursor[symbol] = self._changes(symbol, cursor.get(symbol, (FIRST_ORDER, FIRST_TRADE)))
+            changed += orders
+            executions += trades
+        ended = {(report.symbol, report.venue_order_id) for report in changed if report.status.is_final}
+        held = mapping.positions(self._ask(self._exchange.privateGetAccount))
+        return VenueSnapshot(
+            open_orders=tuple(report for report in working if (report.symbol, report.venue_order_id) not in ended),
+            changed_orders=tuple(changed),
+            executions=tuple(executions),
+            positions=held,
+            cursor=json.dumps(cursor, sort_keys=True),
+            venue_time=self._venue_time(),
+        )
+
+    @venue_hook
+    def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
+        return errors.classify(error, operation, phase, self._wire.current().answer)
+
+    def _changes(
+        self, symbol: str, since: tuple[int, int]
+    ) -> tuple[list[ExecutionReport], list[Execution], tuple[int, int]]:
+        """Return one symbol's orders and trades from two ids on, and the ids from which the next snapshot goes on."""
+        order, trade = since
+        of_symbol = {"symbol": self._market_id(symbol)}
+        rows = self._pages(self._exchange.privateGetAllOrders, of_symbol, ("orderId", "orderId"), order)
+        orders = [self._report(row) for row in rows]
+        names = {report.venue_order_id: report.client_order_id for report in orders}
+        rows = self._pages(self._exchange.privateGetMyTrades, of_symbol, ("fromId", "id"), trade)
+        trades = [mapping.execution(row, self._symbol_of, names.get(str(row.get("orderId")))) for row in rows]
+        return orders, trades, (_resume(orders, order), max((int(row["id"]) + 1 for row in rows), default=trade))
+
+    def _look_elsewhere(self, reference: OrderReference, market_id: str) -> Found | NotSeen:
+        """Ask for the order in two more places that do not go by its id."""
+        seen = self._ask(self._exchange.privateGetOpenOrders, {"symbol": market_id})
+        found = _matching(reference, mapping.objects(seen))
+        found += _matching(reference, self._orders_since(market_id, reference.submitted_at))
+        if found:
+            return Found(self._with_trades(found[-1], market_id))
+        views = (
+            View("GET /api/v3/order", "-2013"),
+            View(f"GET /api/v3/openOrders {market_id}", "not listed"),
+            View(f"GET /api/v3/allOrders {market_id} since {reference.submitted_at}", "not listed"),
+        )
+        return NotSeen(views=views, venue_time=self._venue_time())
+
+    def _orders_since(self, market_id: str, submitted_at: datetime | None) -> list[Mapping[str, Any]]:
+        """Return a market's orders since a time; without one, the latest page."""
+        fields = {"symbol": market_id, "limit": str(PAGE)}
+        if submitted_at is not None:
+            fields["startTime"] = str(mapping.milliseconds(submitted_at - CLOCKS_APART))
+        rows = mapping.objects(self._ask(self._exchange.privateGetAllOrders, fields))
+        if submitted_at is None or len(rows) < PAGE:
+            return rows
+        after = max(mapping.integer(row, "orderId") for row in rows) + 1
+        return rows + self._pages(self._exchange.privateGetAllOrders, {"symbol": market_id}, ("orderId", "orderId"), after)
+
+    def _with_trades(self, order: object, market_id: str) -> ExecutionReport:
+        """Return an order with its executions: Binance tells fees only in its list of trades."""
+        report = self._report(order)
+        if not report.filled_quantity:
+            return report
+        fields = {"symbol": market_id, "orderId": report.venue_order_id}
+        rows = self._pages(self._exchange.privateGetMyTrades, fields, ("fromId", "id"), FIRST_TRADE)
+        return report.with_executions(
+            tuple(mapping.execution(row, self._symbol_of, report.client_order_id) for row in rows)
+        )
+
+    def _pages(
+        self, method: Callable[[Any], Any], fields: Fields, names: tuple[str, str], start: int
+    ) -> list[Mapping[str, Any]]:
+        """Return every row from an id on; fail rather than return half of them. `names`: the id in the query, in the row."""
+        rows: list[Mapping[str, Any]] = []
+        for _ in range(MAX_PAGES):
+            page = mapping.objects(self._ask(method, {**fields, names[0]: str(start), "limit": str(PAGE)}))
+            ids = [mapping.integer(row, names[1]) for row in page]
+            if any(number < start for number in ids):
+                raise BadAnswerError(f"{names[0]}={start} was answered with {min(ids)}")
+            rows += page
+            if len(page) < PAGE:
+                return rows
+            start = max(ids) + 1
+        raise BadAnswerError(f"more than {MAX_PAGES} pages of {PAGE}; reconcile more often")
+
+    def _ask(self, method: Callable[[Any], Any], fields: Fields | None = None) -> Any:
+        """Call one endpoint, and refuse what the SDK took for a success: it returns a redirect's or a proxy's text as if it were one."""
+        body = method(dict(fields or {}))
+        answer = self._wire.current().answer
+        if answer is None or answer.status != 200:
+            raise BadAnswerError(f"expected HTTP 200, got {answer.status if answer else 'nothing'}")
+        return body
+
+    def _report(self, order: object) -> ExecutionReport:
+        return mapping.report(order, self._symbol_of)
+
+    def _market_id(self, symbol: str) -> str:
+        market = (self._exchange.markets or self._exchange.load_markets()).get(symbol)
+        if market is None or not market["spot"]:
+            raise UnknownSymbolError(f"Binance spot does not list {symbol!r}; symbols are spelled like 'BTC/USDT'")
+        return str(market["id"])
+
+    def _symbol_of(self, market_id: str) -> str:
+        """Return the symbol of a market, also of one that was listed after we loaded them."""
+        if market_id not in (self._exchange.markets_by_id or {}):
+            self._exchange.load_markets(True)
+        found = (self._exchange.markets_by_id or {}).get(market_id)
+        if not found:
+            raise BadAnswerError(f"the market {market_id!r} is not listed")
+        return str(found[0]["symbol"])
+
+    def _says_no_such_order(self) -> bool:
+        record = self._wire.current()
+        if record.phase is not Phase.ANSWERED or record.answer is None or record.answer.status != 400:
+            return False
+        return (errors.said(record.answer) or (None,))[0] == errors.NO_SUCH_ORDER
+
+    def _venue_time(self) -> datetime:
+        """Return the venue's clock at the last answer, or ask for it."""
+        answer = self._wire.current().answer
+        stamped = mapping.http_date(answer.headers.get("date")) if answer else None
+        return stamped or mapping.timestamp(self._ask(self._exchange.publicGetTime), "serverTime")
+
+    def _never_twice(self) -> None:
+        """Refuse to send while the SDK would send again; nothing has left yet. The SDK itself is asked, as it has several names for it."""
+        retries, _ = self._exchange.handle_option_integer_and_params({}, "order", "maxRetriesOnFailure", 0)
+        if retries != 0:
+            raise SecondSendError(f"ccxt is set to send up to {retries} times more; nothing was sent")
+
+
+class SecondSendError(Exception):
+    """Somebody has switched on the SDK's own retries. Remove `maxRetriesOnFailure`; nothing was sent."""
+
+
+def guarded_exchange(settings: VenueSettings) -> Any:
+    """Return ccxt's client for one host, without its freedom to send twice, to ask elsewhere, or to tell secrets to a log."""
+    exchange = ccxt.binance({
+        "apiKey": settings.credentials["api_key"].reveal(),
+        "secret": settings.credentials["secret"].reveal(),
+        "enableRateLimit": False,  # The core keeps the budget; ccxt would sleep between the commit and the first byte.
+        "enableLastHttpResponse": False,
+        "enableLastResponseHeaders": False,
+        "logger": _Silence("ccxt"),  # ccxt logs the headers of each request, and the key with them.
+        "options": {
+            "defaultType": "spot",
+            "maxRetriesOnFailure": 0,
+            "fetchMarkets": {"types": ["spot"]},
+            "fetchMargins": False,
+            "fetchCurrencies": False,
+            "adjustForTimeDifference": False,
+            "recvWindow": RECV_WINDOW_MS,
+        },
+    })  # fmt: skip
+    if settings.environment == "paper":
+        exchange.set_sandbox_mode(True)
+    # Two sections and no more: whatever asks for another one is refused by ccxt before it is sent.
+    exchange.urls["api"] = {section: f"{settings.base_url}/api/v3" for section in ("public", "private")}
+    exchange.milliseconds = _milliseconds(settings.clock)
+    exchange.session = GuardedSession(settings.wire)
+    return exchange
+
+
+def environment_of(url: str) -> str:
+    """Return the environment that lives at an address; a host that is neither Binance's nor this one is refused."""
+    host = urlsplit(url).hostname or ""
+    if host not in ENVIRONMENTS:
+        raise BadAnswerError(f"{host!r} is none of {', '.join(ENVIRONMENTS)}")
+    return ENVIRONMENTS[host]
+
+
+class _Silence(logging.Logger):
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  logging's own name
+        return False
+
+
+def _milliseconds(clock: Clock) -> Callable[[], int]:
+    return lambda: mapping.milliseconds(clock.now())
+
+
+def _selector(reference: OrderReference, market_id: str) -> dict[str, str]:
+    """Return how to name one order: by the venue's id once it is known, since a client order id may be used again after a fill."""
+    if reference.venue_order_id is not None:
+        return {"symbol": market_id, "orderId": reference.venue_order_id}
+    return {"symbol": market_id, "origClientOrderId": reference.client_order_id}
+
+
+def _matching(reference: OrderReference, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for row in rows if row.get("clientOrderId") == reference.client_order_id]
+
+
+def _read_cursor(text: str | None) -> dict[str, tuple[int, int]]:
+    return {symbol: (int(order), int(trade)) for symbol, (order, trade) in json.loads(text or "{}").items()}
+
+
+def _resume(orders: list[ExecutionReport], start: int) -> int:
+    """Return the order at which the next snapshot begins: the first one that may still change, or the one after the last."""
+    for report in orders:
+        if not report.status.is_final:
+            return int(report.venue_order_id)
+        start = int(report.venue_order_id) + 1
+    return start

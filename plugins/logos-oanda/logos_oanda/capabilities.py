@@ -1,0 +1,56 @@
+"""What OANDA v20 can do, each fact with its source."""
+
+from logos_core.capabilities import Capabilities, Expiry, ExpiryKind, IdProfile, RateLimit, Uniqueness
+from logos_core.orders import OrderType, TimeInForce
+
+_SPEC = "OANDA v20 REST API 3.0.25"
+
+CAPABILITIES = Capabilities(
+    times_in_force={
+        OrderType.MARKET: (TimeInForce.FOK, TimeInForce.IOC),
+        OrderType.LIMIT: (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK),
+    },
+    client_ids=IdProfile(
+        field_name="clientExtensions.id",
+        max_length=128,
+        alphabet="[A-Za-z0-9_.-]",
+        uniqueness=Uniqueness.OPEN,
+        queryable=True,
+        visibility_lag_s=2.0,
+        history_days=None,
+        account_history=True,
+        sources={
+            "field_name": f"{_SPEC}, ClientExtensions.id; not to be used on accounts linked to MT4, which `identify` refuses",
+            "max_length": "oandapyV20 0.7.2, types.ClientID",
+            "alphabet": "inferred: OANDA states none; what stands in a path is quoted here",
+            "uniqueness": "oandapyV20 0.7.2, definitions: CLIENT_ORDER_ID_ALREADY_EXISTS is about another pending order",
+            "queryable": f"{_SPEC}, OrderSpecifier '@' + id; what it finds after an order's end is undocumented, so the log decides",
+            "visibility_lag_s": "oanda-api-v20 #204: NO_SUCH_ORDER for 0.25 to 0.5 s after the order was acknowledged; times four",
+            "history_days": "not stated by the venue",
+            "account_history": f"{_SPEC}, GET /accounts/{{accountID}}/transactions/idrange",
+        },
+    ),
+    expiry=Expiry(
+        kind=ExpiryKind.NONE,
+        window_s=None,
+        sources={
+            "kind": f"{_SPEC}: POST /accounts/{{accountID}}/orders has no deadline; GTD ends an order, not a request",
+            "window_s": f"{_SPEC}: POST /accounts/{{accountID}}/orders has no deadline",
+        },
+    ),
+    rate_limit=RateLimit(
+        requests=100,
+        period_s=1,
+        sources={"requests": "OANDA developer pages, best practices, connection limits", "period_s": "the same page"},
+    ),
+    transaction_log=True,
+    paper=True,
+    sources={
+        "times_in_force": f"{_SPEC}, MarketOrderRequest and LimitOrderRequest; DAY is OANDA's GFD, GTD has no counterpart",
+        "client_ids": "see its own sources",
+        "expiry": "see its own sources",
+        "rate_limit": "see its own sources",
+        "transaction_log": f"{_SPEC}, GET /accounts/{{accountID}}/transactions/sinceid; that it has no gaps is checked at each reading",
+        "paper": "OANDA developer pages: fxTrade Practice at api-fxpractice.oanda.com",
+    },
+)

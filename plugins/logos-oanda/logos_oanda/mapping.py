@@ -1,0 +1,382 @@
+"""Between logos' words and OANDA's JSON. Pure; a field that is missing or unknown is a `BadAnswerError`, never a guess.
+
+Rules:
+
+1. An order's id is the id of the transaction that created it; its fills and its end are transactions that name it. So what an
+   order is now is told from the log alone, the same way for the answer to an order, a lookup and a snapshot.
+2. `units` carries the side: positive buys, negative sells.
+3. An order that cannot rest (market, FOK, IOC) and has traded less than it asked for is over, whether or not a cancel is logged.
+4. TIME_IN_FORCE_EXPIRED is EXPIRED, for FOK and IOC too, since that is OANDA's word; every other end without a fill is CANCELED.
+5. What an execution cost is `commission` and `guaranteedExecutionFee`, in the account's currency. `halfSpreadCost` is part of the
+   price already, `financing` and `pl` belong to the position (specification, OrderFillTransaction; that the half spread is not
+   charged besides is inferred from its description as a value that may be negative).
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from attrs import frozen
+
+from logos_core.hookspecs import BadAnswerError, OrderReference, Position
+from logos_core.orders import (
+    Execution,
+    ExecutionReport,
+    Fee,
+    Instrument,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    PriceBand,
+    Side,
+    TimeInForce,
+    plain,
+)
+from logos_oanda.errors import DUPLICATE
+
+Row = Mapping[str, Any]
+"""One JSON object of the venue, such as a transaction."""
+
+TO_WIRE = {TimeInForce.DAY: "GFD", TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
+FROM_WIRE = {**{word: time_in_force for time_in_force, word in TO_WIRE.items()}, "GTD": None}
+"""GTD is another's: logos never sends it and has no word for it."""
+
+TYPES = {"MARKET": OrderType.MARKET, "LIMIT": OrderType.LIMIT}
+OTHER_TYPES = frozenset(
+    {"STOP", "MARKET_IF_TOUCHED", "TAKE_PROFIT", "STOP_LOSS", "GUARANTEED_STOP_LOSS", "TRAILING_STOP_LOSS", "FIXED_PRICE"}
+)
+"""Orders that logos never sends. Some have neither instrument nor units, so they cannot be reported; their fills are."""
+
+_NEVER_RESTS = frozenset({TimeInForce.FOK, TimeInForce.IOC})
+_ZERO = Decimal(0)
+
+
+@frozen
+class Traded:
+    """What an order has traded so far."""
+
+    quantity: Decimal = _ZERO
+    notional: Decimal = _ZERO
+
+    def plus(self, executions: Iterable[Execution]) -> "Traded":
+        """Return the sum with some more executions."""
+        for execution in executions:
+            self = Traded(self.quantity + execution.quantity, self.notional + execution.quantity * execution.price)  # noqa: PLW0642
+        return self
+
+
+def wire_fields(request: OrderRequest) -> dict[str, Any]:
+    """Return the `order` of `POST /v3/accounts/{accountID}/orders`; the SDK's own models would round the numbers."""
+    units = request.quantity if request.side is Side.BUY else -request.quantity
+    fields: dict[str, Any] = {
+        "type": request.order_type.name,
+        "instrument": request.symbol,
+        "units": plain(units),
+        "timeInForce": TO_WIRE[request.time_in_force],
+        "positionFill": "DEFAULT",
+        "clientExtensions": {"id": request.client_order_id},
+    }
+    if request.price is not None:
+        fields["price"] = plain(request.price)
+    return fields
+
+
+def created(body: object, currency: str) -> ExecutionReport:
+    """Return what the 201 to an order says."""
+    answer = row(body)
+    if "orderReissueTransaction" in answer or "orderReissueRejectTransaction" in answer:
+        raise BadAnswerError("the order was filled in part and reissued under another id, which logos does not follow")
+    names = ("orderCreateTransaction", "orderFillTransaction", "orderCancelTransaction")
+    transactions = [row(answer[name]) for name in names if name in answer]
+    if "orderCreateTransaction" not in answer:
+        raise BadAnswerError("the answer to an order has no orderCreateTransaction")
+    creation, *followed = transactions
+    number(creation, "id")
+    if any(text(item, "orderID") != text(creation, "id") for item in followed):
+        raise BadAnswerError(f"the answer to order {creation['id']} is about another order, too")
+    return history(transactions, text(creation, "id"), currency, raw=answer)
+
+
+def history(
+    transactions: Iterable[Row], order_id: str, currency: str, *, before: Traded = Traded(), raw: Row | None = None
+) -> ExecutionReport:
+    """Return what the log says of one order.
+
+    Args:
+        transactions: the log, from the order's creation on, or the creation and what followed `before`.
+        order_id: the id of the order, which is that of its creation.
+        currency: of the account, for the fees.
+        before: what it had traded earlier.
+        raw: what to keep as evidence, if not the order's own transactions.
+    """
+    own = [item for item in transactions if order_id in {item.get("id"), item.get("orderID")}]
+    creation = next((item for item in own if item.get("id") == order_id), None)
+    if creation is None:
+        raise BadAnswerError(f"the log does not show the creation of order {order_id}")
+    order_type = _type(text(creation, "type").removesuffix("_ORDER"))
+    done = [item for item in own if item.get("type") == "ORDER_FILL"]
+    fills = tuple(execution for item in done for execution in executions(item, currency))
+    ends = [item for item in own if item.get("type") == "ORDER_CANCEL"]
+    traded, units = before.plus(fills), number(creation, "units")
+    time_in_force = _time_in_force(creation)
+    return ExecutionReport(
+        client_order_id=client_id(creation),
+        venue_order_id=order_id,
+        symbol=text(creation, "instrument"),
+        side=_side(units),
+        order_type=order_type,
+        quantity=abs(units),
+        price=number(creation, "price") if order_type is OrderType.LIMIT else None,
+        time_in_force=time_in_force,
+        status=_status(traded.quantity, abs(units), time_in_force, ends),
+        filled_quantity=traded.quantity,
+        average_price=_average(traded),
+        executions=fills,
+        venue_time=timestamp(text(own[-1], "time")),
+        raw=raw if raw is not None else {"transactions": own},
+    )
+
+
+def rejected(transaction: Row) -> ExecutionReport:
+    """Return what a reject transaction says; the order it names never existed, so its own id stands for one."""
+    order_type = _type(text(transaction, "type").removesuffix("_ORDER_REJECT"))
+    units = number(transaction, "units")
+    return ExecutionReport(
+        client_order_id=client_id(transaction),
+        venue_order_id=text(transaction, "id"),
+        symbol=text(transaction, "instrument"),
+        side=_side(units),
+        order_type=order_type,
+        quantity=abs(units),
+        price=number(transaction, "price") if order_type is OrderType.LIMIT else None,
+        time_in_force=_time_in_force(transaction),
+        status=OrderStatus.REJECTED,
+        filled_quantity=_ZERO,
+        average_price=None,
+        venue_time=timestamp(text(transaction, "time")),
+        raw=transaction,
+    )
+
+
+def resting(order: Row, traded: Traded = Traded()) -> ExecutionReport:
+    """Return what a pending Order object says; it does not tell what it has traded."""
+    if text(order, "state") != "PENDING":
+        raise BadAnswerError(f"order {order.get('id')} is listed as pending and has the state {order['state']!r}")
+    units = number(order, "units")
+    return ExecutionReport(
+        client_order_id=client_id(order),
+        venue_order_id=text(order, "id"),
+        symbol=text(order, "instrument"),
+        side=_side(units),
+        order_type=_type(text(order, "type")),
+        quantity=abs(units),
+        price=number(order, "price") if order["type"] == "LIMIT" else None,
+        time_in_force=_time_in_force(order),
+        status=OrderStatus.PARTIALLY_FILLED if traded.quantity else OrderStatus.NEW,
+        filled_quantity=traded.quantity,
+        average_price=_average(traded),
+        venue_time=timestamp(text(order, "createTime")),
+        raw=order,
+    )
+
+
+def executions(fill: Row, currency: str) -> tuple[Execution, ...]:
+    """Return the trades of an ORDER_FILL: one, unless its parts have different prices.
+
+    The price stands in the trades that were opened, reduced and closed; the transaction's own is deprecated.
+    """
+    units = number(fill, "units")
+    prices: dict[Decimal, Decimal] = {}
+    for part in _parts(fill):
+        price = number(part, "price")
+        prices[price] = prices.get(price, _ZERO) + abs(number(part, "units"))
+    if not prices:
+        prices = {number(fill, "price"): abs(units)}
+    if sum(prices.values()) != abs(units):
+        raise BadAnswerError(f"fill {fill.get('id')} is of {units} units, its parts are of {sum(prices.values())}")
+    identity, fees = text(fill, "id"), _fees(fill, currency)
+    return tuple(
+        Execution(
+            execution_id=identity if index == 0 else f"{identity}.{index}",
+            venue_order_id=text(fill, "orderID"),
+            client_order_id=fill.get("clientOrderID"),
+            symbol=text(fill, "instrument"),
+            side=_side(units),
+            quantity=quantity,
+            price=price,
+            fees=fees if index == 0 else (),
+            executed_at=timestamp(text(fill, "time")),
+        )
+        for index, (price, quantity) in enumerate(prices.items())
+    )
+
+
+def is_order(transaction: Row) -> bool:
+    """Say whether the transaction created an order that logos can report."""
+    return transaction.get("type") in {"MARKET_ORDER", "LIMIT_ORDER"}
+
+
+def find(transactions: Sequence[Row], reference: OrderReference) -> tuple[str | None, Row | None]:
+    """Return the id of the order that the log shows under our id, and the last reject of it.
+
+    Of two orders under one id, the older is the one that was asked for; the other comes to light as an order of its own in the
+    next snapshot.
+    """
+    found: list[str] = []
+    reject = None
+    for item in transactions:
+        if client_id(item) != reference.client_order_id:
+            continue
+        kind = text(item, "type")
+        if is_order(item):
+            found.append(text(item, "id"))
+        elif kind in {"MARKET_ORDER_REJECT", "LIMIT_ORDER_REJECT"}:
+            reject = item if item.get("rejectReason") != DUPLICATE else reject
+        else:
+            raise BadAnswerError(f"transaction {item.get('id')} carries our id {reference.client_order_id} and is a {kind}")
+    wanted = reference.venue_order_id
+    return wanted if wanted in found else next(iter(found), None), reject
+
+
+def position(body: object) -> Position:
+    """Return what a position says, long and short together; OANDA signs the short side."""
+    held = row(body)
+    quantity = number(row(held.get("long")), "units") + number(row(held.get("short")), "units")
+    return Position(symbol=text(held, "instrument"), quantity=quantity)
+
+
+def instrument(body: object) -> Instrument:
+    """Return the grid of an instrument. That prices may have `displayPrecision` digits is inferred."""
+    listed = row(body)
+    symbol = text(listed, "name")
+    base, separator, quote = symbol.partition("_")
+    if not separator:
+        raise BadAnswerError(f"{symbol!r} is not a base and a quote")
+    largest = number(listed, "maximumOrderUnits")
+    return Instrument(
+        symbol=symbol,
+        base_asset=base,
+        quote_asset=quote,
+        price_bands=(PriceBand(at_least=_ZERO, tick=_step(listed, "displayPrecision")),),
+        quantity_step=_step(listed, "tradeUnitsPrecision"),
+        min_quantity=number(listed, "minimumTradeSize"),
+        max_quantity=largest if largest > 0 else None,
+    )
+
+
+def timestamp(value: str) -> datetime:
+    """Return a venue time. OANDA writes nine digits behind the point; the clock keeps six."""
+    try:
+        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))
+    except ValueError:
+        raise BadAnswerError(f"{value!r} is not a time") from None
+    if moment.utcoffset() is None:
+        raise BadAnswerError(f"{value!r} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def client_id(body: Row) -> str | None:
+    """Return the client order id that an order or its creation carries."""
+    extensions = body.get("clientExtensions")
+    return None if extensions is None else row(extensions).get("id")
+
+
+def rows(body: object, name: str) -> list[Row]:
+    """Return a list of JSON objects."""
+    items = row(body).get(name)
+    if not isinstance(items, list):
+        raise BadAnswerError(f"{name} is a {type(items).__name__}, not a list")
+    return [row(item) for item in items]
+
+
+def row(body: object) -> Row:
+    """Return a JSON object."""
+    if not isinstance(body, dict):
+        raise BadAnswerError(f"expected an object, got {type(body).__name__}")
+    return body
+
+
+def text(body: Row, name: str) -> str:
+    """Return a field that must be there."""
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadAnswerError(f"{name} is {value!r}")
+    return value
+
+
+def number(body: Row, name: str) -> Decimal:
+    """Return a number, which OANDA writes as a string; a JSON number has been through a float."""
+    value = text(body, name)
+    try:
+        result = Decimal(value)
+    except InvalidOperation:
+        raise BadAnswerError(f"{name} is {value!r}, not a number") from None
+    if not result.is_finite():
+        raise BadAnswerError(f"{name} is {value!r}")
+    return result
+
+
+def log_id(body: Row, name: str) -> int:
+    """Return a transaction id as the number it stands for."""
+    value = text(body, name)
+    if not (value.isascii() and value.isdigit()):
+        raise BadAnswerError(f"{name} is {value!r}, not a transaction id")
+    return int(value)
+
+
+def _status(
+    traded: Decimal, quantity: Decimal, time_in_force: TimeInForce | None, ends: Sequence[Row]
+) -> OrderStatus:
+    if traded > quantity:
+        raise BadAnswerError(f"{traded} units were traded of {quantity}")
+    if traded == quantity:
+        return OrderStatus.FILLED
+    if ends:
+        expired = text(ends[-1], "reason") == "TIME_IN_FORCE_EXPIRED"
+        return OrderStatus.EXPIRED if expired else OrderStatus.CANCELED
+    if not traded:
+        return OrderStatus.NEW
+    return OrderStatus.CANCELED if time_in_force in _NEVER_RESTS else OrderStatus.PARTIALLY_FILLED
+
+
+def _parts(fill: Row) -> list[Row]:
+    parts = [row(fill[name]) for name in ("tradeOpened", "tradeReduced") if fill.get(name) is not None]
+    return parts + (rows(fill, "tradesClosed") if fill.get("tradesClosed") is not None else [])
+
+
+def _fees(fill: Row, currency: str) -> tuple[Fee, ...]:
+    names = ("commission", "guaranteedExecutionFee")
+    amount = sum((number(fill, name) for name in names if fill.get(name) is not None), _ZERO)
+    return (Fee(amount=amount, asset=currency),) if amount else ()
+
+
+def _average(traded: Traded) -> Decimal | None:
+    return traded.notional / traded.quantity if traded.quantity else None
+
+
+def _side(units: Decimal) -> Side:
+    if not units:
+        raise BadAnswerError("units is 0, which is neither a purchase nor a sale")
+    return Side.BUY if units > 0 else Side.SELL
+
+
+def _type(word: str) -> OrderType:
+    if word not in TYPES:
+        raise BadAnswerError(f"the order is a {word!r}, which logos does not send")
+    return TYPES[word]
+
+
+def _time_in_force(body: Row) -> TimeInForce | None:
+    word = text(body, "timeInForce")
+    if word not in FROM_WIRE:
+        raise BadAnswerError(f"timeInForce is {word!r}, which logos does not know")
+    return FROM_WIRE[word]
+
+
+def _step(body: Row, name: str) -> Decimal:
+    digits = body.get(name)
+    if isinstance(digits, bool) or not isinstance(digits, int):
+        raise BadAnswerError(f"{name} is {digits!r}, not a number of digits")
+    return Decimal(1).scaleb(-digits)

@@ -1,0 +1,341 @@
+"""OANDA's hooks over the real oandapyV20 client.
+
+The SDK's request classes are given raw dictionaries on purpose: its own models format prices with five digits, whatever the
+instrument. Its addresses, signing and status checks are used as they are; what stands in a path is quoted here, since it is not there.
+
+The account's transaction log is what tells the truth. It is gapless and numbered, so its position before a send bounds from below
+where the order can stand in it; that it has no gaps is checked each time it is read. An order looked up by id is a second view only.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from oandapyV20 import API
+from oandapyV20.endpoints import accounts, orders, positions, transactions
+from oandapyV20.oandapyV20 import TRADING_ENVIRONMENTS
+
+from logos_core.errors import ConfigurationError
+from logos_core.hookspecs import (
+    BadAnswerError,
+    CancelReceipt,
+    Classification,
+    Found,
+    NotSeen,
+    Operation,
+    OrderReference,
+    Phase,
+    PreparedOrder,
+    ReconcileRequest,
+    UnknownSymbolError,
+    VenueIdentity,
+    VenueSnapshot,
+    View,
+    venue_hook,
+)
+from logos_core.orders import ExecutionReport, Instrument, OrderRequest, plain
+from logos_core.transport import GuardedSession
+from logos_core.venues import VenueSettings
+from logos_oanda import errors, mapping
+from logos_oanda.mapping import Row, Traded
+
+PAGE = 1000
+"""The largest page of transactions that OANDA documents."""
+
+FOREIGN_SITE = {"paper": "001", "live": "101"}
+"""The first part of an account id that belongs to the other environment; inferred from all ids ever recorded."""
+
+
+class OandaVenue:
+    """One v20 account."""
+
+    def __init__(self, settings: VenueSettings) -> None:
+        self._account = _account_id(settings)
+        self._environment = settings.environment
+        self._wire = settings.wire
+        self._client = guarded_client(settings)
+        self._currency: str | None = None
+        self._position: int | None = None
+
+    @venue_hook
+    def identify(self) -> VenueIdentity:
+        listed = mapping.rows(self._ask(accounts.AccountList()), "accounts")
+        own = next((item for item in listed if item.get("id") == self._account), None)
+        if own is None:
+            raise BadAnswerError(f"the token does not belong to account {self._account}; correct the account or the token")
+        if "mt4AccountID" in own:
+            raise BadAnswerError(f"account {self._account} is linked to MT4, where an order must not carry an id; use another")
+        return VenueIdentity(account_id=self._summary(), environment=self._environment)
+
+    @venue_hook
+    def instrument(self, symbol: str) -> Instrument:
+        try:
+            answer = self._ask(accounts.AccountInstruments(self._account, params={"instruments": symbol}))
+        except Exception as error:
+            if self._refused(400):
+                raise UnknownSymbolError(symbol) from error
+            raise
+        listed = [item for item in mapping.rows(answer, "instruments") if item.get("name") == symbol]
+        if not listed:
+            raise UnknownSymbolError(symbol)
+        return mapping.instrument(listed[0])
+
+    @venue_hook
+    def prepare(self, request: OrderRequest) -> PreparedOrder:
+        """Return what will be sent, and the log's position.
+
+        Every answer tells the position, so it is asked for only when none has come yet. An older one is as good a lower bound.
+        """
+        if self._position is None or self._currency is None:
+            self._summary()
+        return PreparedOrder(request=request, wire=mapping.wire_fields(request), position=str(self._position))
+
+    @venue_hook
+    def submit(self, prepared: PreparedOrder) -> ExecutionReport:
+        currency = self._known_currency()
+        answer = self._ask(orders.OrderCreate(self._account, data={"order": dict(prepared.wire)}), status=201)
+        return mapping.created(answer, currency)
+
+    @venue_hook
+    def cancel(self, reference: OrderReference) -> CancelReceipt:
+        answer = self._ask(orders.OrderCancel(self._account, orderID=_specifier(reference)))
+        ended = mapping.row(answer.get("orderCancelTransaction"))
+        if reference.venue_order_id not in {None, ended.get("orderID")}:
+            raise BadAnswerError(f"asked to cancel {reference.venue_order_id}, the answer is about {ended.get('orderID')}")
+        return CancelReceipt(raw=answer)
+
+    @venue_hook
+    def lookup(self, reference: OrderReference) -> Found | NotSeen:
+        currency = self._asked_currency()
+        log, last = self._log(_since(reference))
+        order_id, reject = mapping.find(log, reference)
+        if order_id is not None:
+            return Found(mapping.history(log, order_id, currency))
+        second = self._second_view(reference)
+        if isinstance(second, str):
+            log, _ = self._log(int(second) - 1)
+            return Found(mapping.history(log, second, currency))
+        if reject is not None:
+            return Found(mapping.rejected(reject))
+        first = View("GET /v3/accounts/{accountID}/transactions", f"no order of this id from {_since(reference) + 1} to {last}")
+        return NotSeen(views=(first, second), position=str(last))
+
+    @venue_hook
+    def reconcile(self, request: ReconcileRequest) -> VenueSnapshot:
+        """Return open orders and positions, then the log up to now.
+
+        The log is read last, so that it knows at least as much as what was read before; what ended in between is left out of the
+        open orders.
+        """
+        currency = self._asked_currency()
+        cursor, traded = _cursor(request.cursor)
+        pending = mapping.rows(self._ask(orders.OrdersPending(self._account)), "orders")
+        held = mapping.rows(self._ask(positions.OpenPositions(self._account)), "positions")
+        log, last = self._log(cursor)
+        executions = [item for row in log if row.get("type") == "ORDER_FILL" for item in mapping.executions(row, currency)]
+        changed = self._changed(log, traded, currency, request.prefix)
+        total = {key: traded.get(key, Traded()).plus(item for item in executions if item.venue_order_id == key)
+                 for key in {*traded, *(item.venue_order_id for item in executions)}}  # fmt: skip
+        ended = {report.venue_order_id for report in changed if report.status.is_final}
+        open_orders = [
+            mapping.resting(order, total.get(order["id"], Traded()))
+            for order in pending
+            if mapping.text(order, "id") not in ended and _reportable(order, mapping.text(order, "type"), request.prefix)
+        ]
+        working = {report.venue_order_id for report in (*open_orders, *changed)} - ended
+        return VenueSnapshot(
+            open_orders=tuple(open_orders),
+            changed_orders=tuple(changed),
+            executions=tuple(executions),
+            positions=tuple(mapping.position(item) for item in held),
+            cursor=_next_cursor(last, {key: value for key, value in total.items() if key in working}),
+        )
+
+    @venue_hook
+    def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
+        return errors.classify(error, operation, phase, self._wire.current().answer)
+
+    def _changed(self, log: list[Row], traded: Mapping[str, Traded], currency: str, prefix: str) -> list[ExecutionReport]:
+        """Return every order that the log begins, fills or ends; one that is older than it is asked for."""
+        touched = dict.fromkeys(_touched(log))
+        known = {row["id"]: row for row in log}
+        reports = []
+        for order_id in touched:
+            older = [] if order_id in known else [self._transaction(order_id)]
+            creation = known.get(order_id) or older[0]
+            if _reportable(creation, mapping.text(creation, "type").removesuffix("_ORDER"), prefix):
+                before = traded.get(order_id, Traded())
+                reports.append(mapping.history([*older, *log], order_id, currency, before=before))
+        return reports
+
+    def _second_view(self, reference: OrderReference) -> str | View:
+        """Return the id of the order that a lookup by our id finds, or that it finds none."""
+        source = "GET /v3/accounts/{accountID}/orders/{orderSpecifier}"
+        try:
+            answer = self._ask(orders.OrderDetails(self._account, orderID=_specifier(reference)))
+        except Exception as error:
+            found = self._classified(error, Operation.LOOKUP)
+            if found.outcome.value == "absent":
+                return View(source, f"404 {found.venue_code}")
+            raise
+        order = mapping.row(answer.get("order"))
+        if mapping.client_id(order) != reference.client_order_id:
+            raise BadAnswerError(f"asked for {reference.client_order_id}, got an order of the id {mapping.client_id(order)}")
+        return str(mapping.log_id(order, "id"))
+
+    def _log(self, since: int) -> tuple[list[Row], int]:
+        """Return every transaction behind `since`, and the id of the last; fail rather than return half of them."""
+        found, last = self._log_since(since)
+        while (reached := _end(found, since)) < last:
+            span = {"from": str(reached + 1), "to": str(min(reached + PAGE, last))}
+            page = self._ask(transactions.TransactionIDRange(self._account, params=span))
+            found += _gapless(mapping.rows(page, "transactions"), reached)
+            if _end(found, since) == reached:
+                raise BadAnswerError(f"the log ends at {reached}, before its last transaction {last}")
+        return found, last
+
+    def _log_since(self, since: int) -> tuple[list[Row], int]:
+        """Return what `sinceid` gives: all, or the first part. With 416 it gives nothing, and the log is read by ranges."""
+        try:
+            answer = self._ask(transactions.TransactionsSinceID(self._account, params={"id": str(since)}))
+        except Exception:
+            if not self._refused(416):
+                raise
+            self._summary()
+            answer = {"transactions": [], "lastTransactionID": str(self._position)}
+        last = mapping.log_id(answer, "lastTransactionID")
+        if last < since:
+            raise BadAnswerError(f"the log ends at {last}, before the known position {since}; is it the same account?")
+        return _gapless(mapping.rows(answer, "transactions"), since), last
+
+    def _transaction(self, transaction_id: str) -> Row:
+        answer = self._ask(transactions.TransactionDetails(self._account, transactionID=quote(transaction_id, safe="")))
+        found = mapping.row(answer.get("transaction"))
+        if found.get("id") != transaction_id:
+            raise BadAnswerError(f"asked for transaction {transaction_id}, got {found.get('id')}")
+        return found
+
+    def _summary(self) -> str:
+        """Return the account's id, and take note of its currency and of the log's position."""
+        answer = self._ask(accounts.AccountSummary(self._account))
+        account = mapping.row(answer.get("account"))
+        if mapping.text(account, "id") != self._account:
+            raise BadAnswerError(f"asked for account {self._account}, got {account['id']}")
+        mapping.log_id(answer, "lastTransactionID")
+        self._currency = mapping.text(account, "currency")
+        return self._account
+
+    def _known_currency(self) -> str:
+        if self._currency is None:
+            raise BadAnswerError("the account's currency is not known; an order is prepared before it is sent")
+        return self._currency
+
+    def _asked_currency(self) -> str:
+        if self._currency is None:
+            self._summary()
+        return self._known_currency()
+
+    def _ask(self, endpoint: Any, status: int = 200) -> dict[str, Any]:
+        """Make one request through the SDK, and take note of the log's position."""
+        body = self._client.request(endpoint)
+        answer = self._wire.current().answer
+        if answer is None or answer.status != status:
+            raise BadAnswerError(f"expected HTTP {status}, got {answer.status if answer else 'nothing'}")
+        if not isinstance(body, dict):
+            raise BadAnswerError(f"expected an object, got {type(body).__name__}")
+        if "lastTransactionID" in body:
+            self._position = max(self._position or 0, mapping.log_id(body, "lastTransactionID"))
+        return body
+
+    def _refused(self, status: int) -> bool:
+        """Say whether OANDA itself answered with this status."""
+        record = self._wire.current()
+        answer = record.answer if record.phase is Phase.ANSWERED else None
+        return answer is not None and answer.status == status and errors.said(answer) is not None
+
+    def _classified(self, error: Exception, operation: Operation) -> Classification:
+        record = self._wire.current()
+        return errors.classify(error, operation, record.phase, record.answer)
+
+
+def guarded_client(settings: VenueSettings) -> API:
+    """Return the SDK's client without its freedom to follow a redirect or to wait for ever.
+
+    Its addresses are a table of the module that all clients of the process share, so ours gets a row of its own per address.
+    """
+    key = f"logos {settings.base_url}"
+    TRADING_ENVIRONMENTS[key] = {"api": settings.base_url, "stream": settings.base_url}
+    client = API(access_token=settings.credentials["token"].reveal(), environment=key)
+    session = GuardedSession(settings.wire)
+    session.headers.update(client.client.headers)
+    client.client.close()
+    client.client = session
+    return client
+
+
+def _account_id(settings: VenueSettings) -> str:
+    account = settings.options.get("account", "")
+    if not re.fullmatch(r"\d+-\d+-\d+-\d+", account):
+        raise ConfigurationError(f"[venue_options] account is {account!r}; give the v20 account id, such as 101-001-1234567-001")
+    if account.partition("-")[0] == FOREIGN_SITE.get(settings.environment):
+        raise ConfigurationError(f"account {account} does not belong to the environment {settings.environment!r}; correct either")
+    return account
+
+
+def _specifier(reference: OrderReference) -> str:
+    """Return how an order is named in a path, quoted: the SDK would cut an id off at its first `?` or `#`."""
+    if reference.venue_order_id is not None:
+        return quote(reference.venue_order_id, safe="")
+    return "@" + quote(reference.client_order_id, safe="")
+
+
+def _since(reference: OrderReference) -> int:
+    """Return the position behind which the order must stand in the log; 0 reads all of it."""
+    for known, before in ((reference.venue_order_id, 1), (reference.position, 0)):
+        if known is not None:
+            return max(mapping.log_id({"position": known}, "position") - before, 0)
+    return 0
+
+
+def _gapless(found: list[Row], since: int) -> list[Row]:
+    for expected, transaction in enumerate(found, since + 1):
+        if mapping.log_id(transaction, "id") != expected:
+            raise BadAnswerError(f"the log has a gap: expected transaction {expected}, found {transaction['id']}")
+    return found
+
+
+def _end(found: list[Row], since: int) -> int:
+    return mapping.log_id(found[-1], "id") if found else since
+
+
+def _touched(log: list[Row]) -> Iterable[str]:
+    for item in log:
+        if mapping.is_order(item):
+            yield mapping.text(item, "id")
+        elif item.get("type") in {"ORDER_FILL", "ORDER_CANCEL"}:
+            yield mapping.text(item, "orderID")
+
+
+def _reportable(order: Row, kind: str, prefix: str) -> bool:
+    """Say whether logos has words for the order. One that has none and bears our prefix is not ours, and must not go unseen."""
+    if kind in mapping.TYPES:
+        return True
+    if kind not in mapping.OTHER_TYPES or (mapping.client_id(order) or "").startswith(prefix):
+        raise BadAnswerError(f"order {order.get('id')} of the id {mapping.client_id(order)} is a {kind!r}")
+    return False
+
+
+def _cursor(cursor: str | None) -> tuple[int, dict[str, Traded]]:
+    """Return the log's position and what the orders open there had traded, which OANDA does not tell again."""
+    if cursor is None:
+        return 0, {}
+    state = json.loads(cursor)
+    return int(state["log"]), {key: Traded(Decimal(value[0]), Decimal(value[1])) for key, value in state["traded"].items()}
+
+
+def _next_cursor(last: int, traded: Mapping[str, Traded]) -> str:
+    state = {key: [plain(value.quantity), plain(value.notional)] for key, value in traded.items()}
+    return json.dumps({"log": str(last), "traded": state}, sort_keys=True)
