@@ -138,7 +138,7 @@ class OrderReference:
     position: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen
 class View:
     """One place where the venue was asked for an order and did not show it.
 
@@ -151,7 +151,7 @@ class View:
     said: str
 
 
-@frozen(kw_only=True)
+@frozen
 class Found:
     """The venue has or had the order."""
 

@@ -8,13 +8,13 @@ Rules:
 4. An order the ledger does not know is ours (our prefix), or foreign. One of ours halts.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 from attrs import frozen
 
 from logos_core.hookspecs import VenueSnapshot
-from logos_core.lifecycle import WORKING, IntentState
 from logos_core.orders import ExecutionReport, OrderRequest, plain
 from logos_core.records import Recorded
 
@@ -109,13 +109,13 @@ def candidates(working: list[Recorded], snapshot: VenueSnapshot) -> list[Recorde
     return [order for order in working if order.report and (order.symbol, order.report.venue_order_id) not in shown]
 
 
-def strangers(snapshot: VenueSnapshot, known: set[str], prefix: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def strangers(snapshot: VenueSnapshot, knows: Callable[[str], bool], prefix: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the venue's orders that the ledger does not know: ours by their prefix, and foreign ones."""
     ours: list[str] = []
     foreign: list[str] = []
     for report in (*snapshot.open_orders, *snapshot.changed_orders):
         name = report.client_order_id or ""
-        if name in known:
+        if name and knows(name):
             continue
         if name.startswith(prefix):
             ours.append(name)
@@ -143,7 +143,3 @@ def verdict(report: ReconciliationReport) -> Agreement:
         return Agreement.DIFFERS
     return Agreement.UNSETTLED if report.unsettled or report.in_motion else Agreement.AGREES
 
-
-def is_working(state: IntentState) -> bool:
-    """Say whether an order in this state should be in the venue's open list."""
-    return state in WORKING

@@ -339,8 +339,11 @@ class SqliteLedger:
                 self._write_execution(execution)
             self._set_cursor("reconcile", snapshot.cursor)
 
-    def adopt(self, reports: list[ExecutionReport], snapshot: VenueSnapshot) -> int:
-        """Take over orders that the venue holds and the ledger has never heard of; return how many."""
+    def adopt(self, reports: list[ExecutionReport], snapshot: VenueSnapshot | None) -> int:
+        """Take over orders that the venue holds and the ledger has never heard of; return how many.
+
+        With the venue's whole snapshot, the ledger is complete up to it from then on, and remembers that it began as an adopted one.
+        """
         new = 0
         with self._db.transaction():
             now = stamp(self._clock.now())
@@ -355,10 +358,11 @@ class SqliteLedger:
                 self._set_state(intent, IntentState.FRESH, after, self._clock.now())
                 self._event("adopted", intent, {"state": after.value, "report": codec.report_body(report)})
                 new += 1
-            for execution in snapshot.executions:
-                self._write_execution(execution)
-            self._set_cursor("reconcile", snapshot.cursor)
-            self._set_cursor("adopted_at", now)
+            if snapshot is not None:
+                for execution in snapshot.executions:
+                    self._write_execution(execution)
+                self._set_cursor("reconcile", snapshot.cursor)
+                self._set_cursor("adopted_at", now)
         return new
 
     def claim_adopted(self, client_order_id: str, strategy: str, intent_id: str, payload: Mapping[str, str | None]) -> None:
@@ -390,6 +394,14 @@ class SqliteLedger:
         with self._db.transaction():
             row = self._db.row("SELECT id FROM intents WHERE client_order_id = ?", client_order_id) if client_order_id else None
             self._event(kind, int(row[0]) if row else None, body)
+
+    def knows(self, client_order_id: str) -> bool:
+        """Say whether an intent is on record."""
+        return self._db.row("SELECT 1 FROM intents WHERE client_order_id = ?", client_order_id) is not None
+
+    def duplicates(self) -> list[str]:
+        """Return the venue orders beyond the first for one intent. There must never be any."""
+        return [row[0] for row in self._db.rows("SELECT venue_order_id FROM venue_orders WHERE role = 'duplicate' ORDER BY id")]
 
     def unsettled(self) -> list[Recorded]:
         """Return intents that are in flight or unknown."""

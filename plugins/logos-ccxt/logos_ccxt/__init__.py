@@ -3,8 +3,6 @@
 Importing this package imports no SDK; that happens when a session opens.
 """
 
-from typing import Any
-
 from logos_ccxt.capabilities import BINANCE
 from logos_core.capabilities import LOGOS_API
 from logos_core.venues import Host, SdkRange, VenueDeclaration, VenueSettings
@@ -13,13 +11,13 @@ __version__ = "0.1.0"
 
 
 def _open(settings: VenueSettings) -> object:
-    from logos_ccxt.venue import BinanceVenue  # noqa: PLC0415  the SDK comes in here and nowhere else
+    from logos_ccxt.venue import BinanceVenue  # The SDK comes in here and nowhere else.
 
     return BinanceVenue(settings)
 
 
-def _simulate(_variant: str) -> Any:
-    from logos_ccxt.simulator import BinanceSimulator  # noqa: PLC0415  only who simulates needs it
+def _simulate(_variant: str) -> object:
+    from logos_ccxt.simulator import BinanceSimulator
 
     return BinanceSimulator()
 

@@ -4,7 +4,7 @@ Rules:
 
 1. The verdict rests on the operation, the phase, the HTTP status and Binance's own code on record, never on ccxt's exception class:
    one class holds both refusals and unknown outcomes, and its choice depends on the host and on what was called before.
-2. A refusal is believed only if it is on the list below, with its source, and came with HTTP 400 or 401. Everything else is UNKNOWN.
+2. A refusal is believed only if it is on the list below, with its source, and came with HTTP 400 or 401. All else is UNKNOWN.
 3. "Duplicate order sent." says that an order under our id is open. It is never a rejection.
 4. 429 and 418 prove nothing about an order: no page of the venue says that they do.
 5. ccxt's messages hold the signed URL, so they are never repeated.

@@ -119,7 +119,17 @@ def _fills(order: Mapping[str, Any], symbol: str, side: Side) -> tuple[Execution
     if any("tradeId" not in fill for fill in fills):
         return ()
     return tuple(
-        _execution(fill, order, "tradeId", symbol, side, _text(order, "clientOrderId"), timestamp(order, "transactTime"))
+        Execution(
+            execution_id=_execution_id(order, integer(fill, "tradeId")),
+            venue_order_id=str(integer(order, "orderId")),
+            client_order_id=_text(order, "clientOrderId"),
+            symbol=symbol,
+            side=side,
+            quantity=number(fill, "qty"),
+            price=number(fill, "price"),
+            fees=_fees(fill),
+            executed_at=timestamp(order, "transactTime"),
+        )
         for fill in fills
     )
 
@@ -130,31 +140,26 @@ def execution(body: object, symbol_of: SymbolOf, client_order_id: str | None) ->
     buyer = trade.get("isBuyer")
     if not isinstance(buyer, bool):
         raise BadAnswerError(f"isBuyer is {buyer!r}")
-    symbol, side = symbol_of(_text(trade, "symbol")), Side.BUY if buyer else Side.SELL
-    return _execution(trade, trade, "id", symbol, side, client_order_id, timestamp(trade, "time"))
-
-
-def _execution(
-    trade: Mapping[str, Any],
-    order: Mapping[str, Any],
-    id_name: str,
-    symbol: str,
-    side: Side,
-    client_order_id: str | None,
-    executed_at: datetime,
-) -> Execution:
-    """Return one trade. Binance numbers trades per market, so the market is part of the id."""
     return Execution(
-        execution_id=f"{_text(order, 'symbol')}:{integer(trade, id_name)}",
-        venue_order_id=str(integer(order, "orderId")),
+        execution_id=_execution_id(trade, integer(trade, "id")),
+        venue_order_id=str(integer(trade, "orderId")),
         client_order_id=client_order_id,
-        symbol=symbol,
-        side=side,
+        symbol=symbol_of(_text(trade, "symbol")),
+        side=Side.BUY if buyer else Side.SELL,
         quantity=number(trade, "qty"),
         price=number(trade, "price"),
-        fees=(Fee(amount=number(trade, "commission"), asset=_text(trade, "commissionAsset")),),
-        executed_at=executed_at,
+        fees=_fees(trade),
+        executed_at=timestamp(trade, "time"),
     )
+
+
+def _execution_id(body: Mapping[str, Any], number_of_trade: int) -> str:
+    """Return an id that is unique for the account: Binance numbers trades per market."""
+    return f"{_text(body, 'symbol')}:{number_of_trade}"
+
+
+def _fees(trade: Mapping[str, Any]) -> tuple[Fee, ...]:
+    return (Fee(amount=number(trade, "commission"), asset=_text(trade, "commissionAsset")),)
 
 
 def instrument(body: object, symbol: str) -> Instrument:
@@ -171,9 +176,7 @@ def instrument(body: object, symbol: str) -> Instrument:
         symbol=symbol,
         base_asset=_text(market, "baseAsset"),
         quote_asset=_text(market, "quoteAsset"),
-        price_bands=(
-            PriceBand(at_least=Decimal(0), tick=number(prices, "tickSize") or _smallest(market, "quoteAssetPrecision")),
-        ),
+        price_bands=(PriceBand(at_least=Decimal(0), tick=number(prices, "tickSize") or _smallest(market, "quoteAssetPrecision")),),
         quantity_step=step,
         min_quantity=number(lots, "minQty") or step,
         max_quantity=number(lots, "maxQty") or None,

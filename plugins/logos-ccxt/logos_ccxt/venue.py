@@ -17,6 +17,7 @@ import ccxt
 from logos_ccxt import errors, mapping
 from logos_ccxt.capabilities import RECV_WINDOW_MS
 from logos_core.clock import Clock
+from logos_core.errors import ConfigurationError
 from logos_core.hookspecs import (
     BadAnswerError,
     CancelReceipt,
@@ -43,7 +44,13 @@ MAX_PAGES = 200
 FIRST_ORDER, FIRST_TRADE = 1, 0
 CLOCKS_APART = timedelta(minutes=1)
 """More than our clock and the venue's may differ: a request whose timestamp is that far off is refused."""
-ENVIRONMENTS = {"api.binance.com": "live", "testnet.binance.vision": "paper", "127.0.0.1": "simulator", "localhost": "simulator"}
+ENVIRONMENTS = {
+    "api.binance.com": "live",
+    "testnet.binance.vision": "paper",
+    "127.0.0.1": "simulator",
+    "localhost": "simulator",
+    "::1": "simulator",
+}
 
 Fields = Mapping[str, str]
 
@@ -82,9 +89,9 @@ class BinanceVenue:
         self._never_twice()
         request, wire = prepared.request, dict(prepared.wire)
         body = self._ask(self._exchange.privatePostOrder, wire)
-        report = mapping.report(body, {wire["symbol"]: request.symbol}.get)  # type: ignore[arg-type]
-        if (report.symbol, report.client_order_id) != (request.symbol, request.client_order_id):
-            raise BadAnswerError(f"the answer is about {report.symbol} {report.client_order_id}, which was not sent")
+        report = mapping.report(body, _only(wire["symbol"], request.symbol))
+        if report.client_order_id != request.client_order_id:
+            raise BadAnswerError(f"the answer is about {report.client_order_id}, sent was {request.client_order_id}")
         return report
 
     @venue_hook
@@ -108,7 +115,7 @@ class BinanceVenue:
             if not self._says_no_such_order():
                 raise
             return self._look_elsewhere(reference, market_id)
-        return Found(self._with_trades(order, market_id))
+        return Found(report=self._with_trades(order, market_id))
 
     @venue_hook
     def reconcile(self, request: ReconcileRequest) -> VenueSnapshot:
@@ -136,9 +143,7 @@ class BinanceVenue:
     def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
         return errors.classify(error, operation, phase, self._wire.current().answer)
 
-    def _changes(
-        self, symbol: str, since: tuple[int, int]
-    ) -> tuple[list[ExecutionReport], list[Execution], tuple[int, int]]:
+    def _changes(self, symbol: str, since: tuple[int, int]) -> tuple[list[ExecutionReport], list[Execution], tuple[int, int]]:
         """Return one symbol's orders and trades from two ids on, and the ids from which the next snapshot goes on."""
         order, trade = since
         of_symbol = {"symbol": self._market_id(symbol)}
@@ -155,11 +160,11 @@ class BinanceVenue:
         found = _matching(reference, mapping.objects(seen))
         found += _matching(reference, self._orders_since(market_id, reference.submitted_at))
         if found:
-            return Found(self._with_trades(found[-1], market_id))
+            return Found(report=self._with_trades(found[-1], market_id))
         views = (
-            View("GET /api/v3/order", "-2013"),
-            View(f"GET /api/v3/openOrders {market_id}", "not listed"),
-            View(f"GET /api/v3/allOrders {market_id} since {reference.submitted_at}", "not listed"),
+            View(source="GET /api/v3/order", said="-2013"),
+            View(source=f"GET /api/v3/openOrders {market_id}", said="not listed"),
+            View(source=f"GET /api/v3/allOrders {market_id} since {reference.submitted_at}", said="not listed"),
         )
         return NotSeen(views=views, venue_time=self._venue_time())
 
@@ -181,13 +186,9 @@ class BinanceVenue:
             return report
         fields = {"symbol": market_id, "orderId": report.venue_order_id}
         rows = self._pages(self._exchange.privateGetMyTrades, fields, ("fromId", "id"), FIRST_TRADE)
-        return report.with_executions(
-            tuple(mapping.execution(row, self._symbol_of, report.client_order_id) for row in rows)
-        )
+        return report.with_executions(tuple(mapping.execution(row, self._symbol_of, report.client_order_id) for row in rows))
 
-    def _pages(
-        self, method: Callable[[Any], Any], fields: Fields, names: tuple[str, str], start: int
-    ) -> list[Mapping[str, Any]]:
+    def _pages(self, method: Callable[[Any], Any], fields: Fields, names: tuple[str, str], start: int) -> list[Mapping[str, Any]]:
         """Return every row from an id on; fail rather than return half of them. `names`: the id in the query, in the row."""
         rows: list[Mapping[str, Any]] = []
         for _ in range(MAX_PAGES):
@@ -201,8 +202,8 @@ class BinanceVenue:
             start = max(ids) + 1
         raise BadAnswerError(f"more than {MAX_PAGES} pages of {PAGE}; reconcile more often")
 
-    def _ask(self, method: Callable[[Any], Any], fields: Fields | None = None) -> Any:
-        """Call one endpoint, and refuse what the SDK took for a success: it returns a redirect's or a proxy's text as if it were one."""
+    def _ask(self, method: Callable[[Any], Any], fields: Fields | None = None) -> object:
+        """Call one endpoint; refuse what the SDK takes for a success, such as the text of a redirect."""
         body = method(dict(fields or {}))
         answer = self._wire.current().answer
         if answer is None or answer.status != 200:
@@ -221,7 +222,7 @@ class BinanceVenue:
     def _symbol_of(self, market_id: str) -> str:
         """Return the symbol of a market, also of one that was listed after we loaded them."""
         if market_id not in (self._exchange.markets_by_id or {}):
-            self._exchange.load_markets(True)
+            self._exchange.load_markets(reload=True)
         found = (self._exchange.markets_by_id or {}).get(market_id)
         if not found:
             raise BadAnswerError(f"the market {market_id!r} is not listed")
@@ -240,7 +241,7 @@ class BinanceVenue:
         return stamped or mapping.timestamp(self._ask(self._exchange.publicGetTime), "serverTime")
 
     def _never_twice(self) -> None:
-        """Refuse to send while the SDK would send again; nothing has left yet. The SDK itself is asked, as it has several names for it."""
+        """Refuse to send while the SDK would send again. The SDK itself is asked, as it reads several options for it."""
         retries, _ = self._exchange.handle_option_integer_and_params({}, "order", "maxRetriesOnFailure", 0)
         if retries != 0:
             raise SecondSendError(f"ccxt is set to send up to {retries} times more; nothing was sent")
@@ -250,7 +251,7 @@ class SecondSendError(Exception):
     """Somebody has switched on the SDK's own retries. Remove `maxRetriesOnFailure`; nothing was sent."""
 
 
-def guarded_exchange(settings: VenueSettings) -> Any:
+def guarded_exchange(settings: VenueSettings) -> ccxt.binance:
     """Return ccxt's client for one host, without its freedom to send twice, to ask elsewhere, or to tell secrets to a log."""
     exchange = ccxt.binance({
         "apiKey": settings.credentials["api_key"].reveal(),
@@ -272,7 +273,7 @@ def guarded_exchange(settings: VenueSettings) -> Any:
     if settings.environment == "paper":
         exchange.set_sandbox_mode(True)
     # Two sections and no more: whatever asks for another one is refused by ccxt before it is sent.
-    exchange.urls["api"] = {section: f"{settings.base_url}/api/v3" for section in ("public", "private")}
+    exchange.urls["api"] = dict.fromkeys(("public", "private"), f"{settings.base_url}/api/v3")
     exchange.milliseconds = _milliseconds(settings.clock)
     exchange.session = GuardedSession(settings.wire)
     return exchange
@@ -282,7 +283,7 @@ def environment_of(url: str) -> str:
     """Return the environment that lives at an address; a host that is neither Binance's nor this one is refused."""
     host = urlsplit(url).hostname or ""
     if host not in ENVIRONMENTS:
-        raise BadAnswerError(f"{host!r} is none of {', '.join(ENVIRONMENTS)}")
+        raise ConfigurationError(f"{url} is not where Binance spot or a simulator is; allowed: {', '.join(ENVIRONMENTS)}")
     return ENVIRONMENTS[host]
 
 
@@ -300,6 +301,17 @@ def _selector(reference: OrderReference, market_id: str) -> dict[str, str]:
     if reference.venue_order_id is not None:
         return {"symbol": market_id, "orderId": reference.venue_order_id}
     return {"symbol": market_id, "origClientOrderId": reference.client_order_id}
+
+
+def _only(market_id: str, symbol: str) -> mapping.SymbolOf:
+    """Return a lookup that knows one market, for an answer that can be about no other."""
+
+    def symbol_of(answered: str) -> str:
+        if answered != market_id:
+            raise BadAnswerError(f"the answer is about {answered}, sent was {market_id}")
+        return symbol
+
+    return symbol_of
 
 
 def _matching(reference: OrderReference, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

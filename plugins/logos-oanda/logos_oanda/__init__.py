@@ -3,8 +3,6 @@
 Importing this package imports no SDK; that happens when a session opens.
 """
 
-from typing import Any
-
 from logos_core.capabilities import LOGOS_API
 from logos_core.venues import Host, SdkRange, VenueDeclaration, VenueSettings
 from logos_oanda.capabilities import CAPABILITIES
@@ -13,13 +11,13 @@ __version__ = "0.1.0"
 
 
 def _open(settings: VenueSettings) -> object:
-    from logos_oanda.venue import OandaVenue  # noqa: PLC0415  the SDK comes in here and nowhere else
+    from logos_oanda.venue import OandaVenue  # the SDK comes in here and nowhere else
 
     return OandaVenue(settings)
 
 
-def _simulate(_variant: str) -> Any:
-    from logos_oanda.simulator import OandaSimulator  # noqa: PLC0415  only who simulates needs it
+def _simulate(_variant: str) -> object:
+    from logos_oanda.simulator import OandaSimulator  # only who simulates needs it
 
     return OandaSimulator()
 

@@ -24,7 +24,7 @@ CAPABILITIES = Capabilities(
             "max_length": "oandapyV20 0.7.2, types.ClientID",
             "alphabet": "inferred: OANDA states none; what stands in a path is quoted here",
             "uniqueness": "oandapyV20 0.7.2, definitions: CLIENT_ORDER_ID_ALREADY_EXISTS is about another pending order",
-            "queryable": f"{_SPEC}, OrderSpecifier '@' + id; what it finds after an order's end is undocumented, so the log decides",
+            "queryable": f"{_SPEC}, OrderSpecifier '@' + id; undocumented for an order that has ended, so the log decides",
             "visibility_lag_s": "oanda-api-v20 #204: NO_SUCH_ORDER for 0.25 to 0.5 s after the order was acknowledged; times four",
             "history_days": "not stated by the venue",
             "account_history": f"{_SPEC}, GET /accounts/{{accountID}}/transactions/idrange",
@@ -50,7 +50,7 @@ CAPABILITIES = Capabilities(
         "client_ids": "see its own sources",
         "expiry": "see its own sources",
         "rate_limit": "see its own sources",
-        "transaction_log": f"{_SPEC}, GET /accounts/{{accountID}}/transactions/sinceid; that it has no gaps is checked at each reading",
+        "transaction_log": f"{_SPEC}, GET /accounts/{{accountID}}/transactions/sinceid; each reading checks that it has no gaps",
         "paper": "OANDA developer pages: fxTrade Practice at api-fxpractice.oanda.com",
     },
 )

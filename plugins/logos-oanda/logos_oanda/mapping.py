@@ -45,7 +45,16 @@ FROM_WIRE = {**{word: time_in_force for time_in_force, word in TO_WIRE.items()},
 
 TYPES = {"MARKET": OrderType.MARKET, "LIMIT": OrderType.LIMIT}
 OTHER_TYPES = frozenset(
-    {"STOP", "MARKET_IF_TOUCHED", "TAKE_PROFIT", "STOP_LOSS", "GUARANTEED_STOP_LOSS", "TRAILING_STOP_LOSS", "FIXED_PRICE"}
+    {
+        "STOP",
+        "MARKET_IF_TOUCHED",
+        "TAKE_PROFIT",
+        "STOP_LOSS",
+        "GUARANTEED_STOP_LOSS",
+        "TRAILING_STOP_LOSS",
+        "FIXED_PRICE",
+        "ONE_CANCELS_ALL",
+    }
 )
 """Orders that logos never sends. Some have neither instrument nor units, so they cannot be reported; their fills are."""
 
@@ -112,9 +121,9 @@ def history(
         raw: what to keep as evidence, if not the order's own transactions.
     """
     own = [item for item in transactions if order_id in {item.get("id"), item.get("orderID")}]
-    creation = next((item for item in own if item.get("id") == order_id), None)
-    if creation is None:
+    if not own or own[0].get("id") != order_id:
         raise BadAnswerError(f"the log does not show the creation of order {order_id}")
+    creation = own[0]
     order_type = _type(text(creation, "type").removesuffix("_ORDER"))
     done = [item for item in own if item.get("type") == "ORDER_FILL"]
     fills = tuple(execution for item in done for execution in executions(item, currency))
@@ -213,16 +222,37 @@ def executions(fill: Row, currency: str) -> tuple[Execution, ...]:
     )
 
 
-def is_order(transaction: Row) -> bool:
-    """Say whether the transaction created an order that logos can report."""
-    return transaction.get("type") in {"MARKET_ORDER", "LIMIT_ORDER"}
+def by_order(transactions: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return the orders that the log begins, fills or ends, each with its transactions."""
+    found: dict[str, list[Row]] = {}
+    for item in transactions:
+        kind = text(item, "type")
+        if kind.endswith("_ORDER"):
+            found.setdefault(text(item, "id"), []).append(item)
+        elif kind in {"ORDER_FILL", "ORDER_CANCEL"}:
+            found.setdefault(text(item, "orderID"), []).append(item)
+    return found
+
+
+def reportable(order: Row, prefix: str) -> bool:
+    """Say whether logos has words for an order or its creation.
+
+    One that it has none for was not sent from here; if it bears our prefix all the same, it must not go unseen.
+    """
+    kind, identity = text(order, "type").removesuffix("_ORDER"), client_id(order)
+    if kind in TYPES:
+        return True
+    if kind not in OTHER_TYPES or (identity or "").startswith(prefix):
+        raise BadAnswerError(f"order {order.get('id')} of the id {identity} is a {kind!r}, which logos does not send")
+    return False
 
 
 def find(transactions: Sequence[Row], reference: OrderReference) -> tuple[str | None, Row | None]:
     """Return the id of the order that the log shows under our id, and the last reject of it.
 
-    Of two orders under one id, the older is the one that was asked for; the other comes to light as an order of its own in the
-    next snapshot.
+    A reject in the log proves that its request created no order, whatever its reason, except that of a duplicate: that one says
+    that another request did. Of two orders under one id, the older is the one that was asked for; the other comes to light as an
+    order of its own in the next snapshot.
     """
     found: list[str] = []
     reject = None
@@ -230,7 +260,7 @@ def find(transactions: Sequence[Row], reference: OrderReference) -> tuple[str | 
         if client_id(item) != reference.client_order_id:
             continue
         kind = text(item, "type")
-        if is_order(item):
+        if kind in {"MARKET_ORDER", "LIMIT_ORDER"}:
             found.append(text(item, "id"))
         elif kind in {"MARKET_ORDER_REJECT", "LIMIT_ORDER_REJECT"}:
             reject = item if item.get("rejectReason") != DUPLICATE else reject
@@ -326,9 +356,7 @@ def log_id(body: Row, name: str) -> int:
     return int(value)
 
 
-def _status(
-    traded: Decimal, quantity: Decimal, time_in_force: TimeInForce | None, ends: Sequence[Row]
-) -> OrderStatus:
+def _status(traded: Decimal, quantity: Decimal, time_in_force: TimeInForce | None, ends: Sequence[Row]) -> OrderStatus:
     if traded > quantity:
         raise BadAnswerError(f"{traded} units were traded of {quantity}")
     if traded == quantity:

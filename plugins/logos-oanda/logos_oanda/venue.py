@@ -1,10 +1,10 @@
 """OANDA's hooks over the real oandapyV20 client.
 
 The SDK's request classes are given raw dictionaries on purpose: its own models format prices with five digits, whatever the
-instrument. Its addresses, signing and status checks are used as they are; what stands in a path is quoted here, since it is not there.
+instrument. Its addresses, signing and status checks are used as they are. What stands in a path is quoted here; it is not there.
 
-The account's transaction log is what tells the truth. It is gapless and numbered, so its position before a send bounds from below
-where the order can stand in it; that it has no gaps is checked each time it is read. An order looked up by id is a second view only.
+The account's transaction log tells the truth. It is numbered without gaps, which is checked each time it is read, so its position
+before a send bounds from below where the order can stand in it. An order that is looked up by id is a second view only.
 """
 
 import json
@@ -27,6 +27,7 @@ from logos_core.hookspecs import (
     NotSeen,
     Operation,
     OrderReference,
+    Outcome,
     Phase,
     PreparedOrder,
     ReconcileRequest,
@@ -36,7 +37,7 @@ from logos_core.hookspecs import (
     View,
     venue_hook,
 )
-from logos_core.orders import ExecutionReport, Instrument, OrderRequest, plain
+from logos_core.orders import Execution, ExecutionReport, Instrument, OrderRequest, plain
 from logos_core.transport import GuardedSession
 from logos_core.venues import VenueSettings
 from logos_oanda import errors, mapping
@@ -68,14 +69,15 @@ class OandaVenue:
             raise BadAnswerError(f"the token does not belong to account {self._account}; correct the account or the token")
         if "mt4AccountID" in own:
             raise BadAnswerError(f"account {self._account} is linked to MT4, where an order must not carry an id; use another")
-        return VenueIdentity(account_id=self._summary(), environment=self._environment)
+        self._summary()
+        return VenueIdentity(account_id=mapping.text(own, "id"), environment=self._environment)
 
     @venue_hook
     def instrument(self, symbol: str) -> Instrument:
         try:
             answer = self._ask(accounts.AccountInstruments(self._account, params={"instruments": symbol}))
         except Exception as error:
-            if self._refused(400):
+            if self._refused(400, "'instruments'"):
                 raise UnknownSymbolError(symbol) from error
             raise
         listed = [item for item in mapping.rows(answer, "instruments") if item.get("name") == symbol]
@@ -113,14 +115,16 @@ class OandaVenue:
         log, last = self._log(_since(reference))
         order_id, reject = mapping.find(log, reference)
         if order_id is not None:
-            return Found(mapping.history(log, order_id, currency))
+            return Found(report=mapping.history(log, order_id, currency))
         second = self._second_view(reference)
         if isinstance(second, str):
             log, _ = self._log(int(second) - 1)
-            return Found(mapping.history(log, second, currency))
+            return Found(report=mapping.history(log, second, currency))
         if reject is not None:
-            return Found(mapping.rejected(reject))
-        first = View("GET /v3/accounts/{accountID}/transactions", f"no order of this id from {_since(reference) + 1} to {last}")
+            return Found(report=mapping.rejected(reject))
+        first = View(
+            source="GET /v3/accounts/{accountID}/transactions", said=f"no order of this id from {_since(reference) + 1} to {last}"
+        )
         return NotSeen(views=(first, second), position=str(last))
 
     @venue_hook
@@ -137,14 +141,10 @@ class OandaVenue:
         log, last = self._log(cursor)
         executions = [item for row in log if row.get("type") == "ORDER_FILL" for item in mapping.executions(row, currency)]
         changed = self._changed(log, traded, currency, request.prefix)
-        total = {key: traded.get(key, Traded()).plus(item for item in executions if item.venue_order_id == key)
-                 for key in {*traded, *(item.venue_order_id for item in executions)}}  # fmt: skip
+        total = _sum(traded, executions)
         ended = {report.venue_order_id for report in changed if report.status.is_final}
-        open_orders = [
-            mapping.resting(order, total.get(order["id"], Traded()))
-            for order in pending
-            if mapping.text(order, "id") not in ended and _reportable(order, mapping.text(order, "type"), request.prefix)
-        ]
+        waiting = [order for order in pending if order.get("id") not in ended and mapping.reportable(order, request.prefix)]
+        open_orders = [mapping.resting(order, total.get(mapping.text(order, "id"), Traded())) for order in waiting]
         working = {report.venue_order_id for report in (*open_orders, *changed)} - ended
         return VenueSnapshot(
             open_orders=tuple(open_orders),
@@ -159,27 +159,26 @@ class OandaVenue:
         return errors.classify(error, operation, phase, self._wire.current().answer)
 
     def _changed(self, log: list[Row], traded: Mapping[str, Traded], currency: str, prefix: str) -> list[ExecutionReport]:
-        """Return every order that the log begins, fills or ends; one that is older than it is asked for."""
-        touched = dict.fromkeys(_touched(log))
-        known = {row["id"]: row for row in log}
+        """Return every order that the log begins, fills or ends; the creation of one that is older than it is asked for."""
         reports = []
-        for order_id in touched:
-            older = [] if order_id in known else [self._transaction(order_id)]
-            creation = known.get(order_id) or older[0]
-            if _reportable(creation, mapping.text(creation, "type").removesuffix("_ORDER"), prefix):
+        for order_id, own in mapping.by_order(log).items():
+            full = own if own[0]["id"] == order_id else [self._transaction(order_id), *own]
+            if mapping.reportable(full[0], prefix):
                 before = traded.get(order_id, Traded())
-                reports.append(mapping.history([*older, *log], order_id, currency, before=before))
+                reports.append(mapping.history(full, order_id, currency, before=before))
         return reports
 
     def _second_view(self, reference: OrderReference) -> str | View:
         """Return the id of the order that a lookup by our id finds, or that it finds none."""
         source = "GET /v3/accounts/{accountID}/orders/{orderSpecifier}"
+        specifier = "@" + quote(reference.client_order_id, safe="")
         try:
-            answer = self._ask(orders.OrderDetails(self._account, orderID=_specifier(reference)))
+            answer = self._ask(orders.OrderDetails(self._account, orderID=specifier))
         except Exception as error:
-            found = self._classified(error, Operation.LOOKUP)
-            if found.outcome.value == "absent":
-                return View(source, f"404 {found.venue_code}")
+            record = self._wire.current()
+            found = errors.classify(error, Operation.LOOKUP, record.phase, record.answer)
+            if found.outcome is Outcome.ABSENT:
+                return View(source=source, said=f"404 {found.venue_code}")
             raise
         order = mapping.row(answer.get("order"))
         if mapping.client_id(order) != reference.client_order_id:
@@ -198,14 +197,16 @@ class OandaVenue:
         return found, last
 
     def _log_since(self, since: int) -> tuple[list[Row], int]:
-        """Return what `sinceid` gives: all, or the first part. With 416 it gives nothing, and the log is read by ranges."""
+        """Return what `sinceid` gives: all, or the first part; nothing when all is asked for, or too much (416)."""
+        answer: Row = {"transactions": []}
         try:
-            answer = self._ask(transactions.TransactionsSinceID(self._account, params={"id": str(since)}))
+            if since:
+                answer = self._ask(transactions.TransactionsSinceID(self._account, params={"id": str(since)}))
         except Exception:
             if not self._refused(416):
                 raise
-            self._summary()
-            answer = {"transactions": [], "lastTransactionID": str(self._position)}
+        if "lastTransactionID" not in answer:
+            answer = {**answer, "lastTransactionID": self._summary()}
         last = mapping.log_id(answer, "lastTransactionID")
         if last < since:
             raise BadAnswerError(f"the log ends at {last}, before the known position {since}; is it the same account?")
@@ -219,14 +220,13 @@ class OandaVenue:
         return found
 
     def _summary(self) -> str:
-        """Return the account's id, and take note of its currency and of the log's position."""
+        """Return the log's position, and take note of the account's currency."""
         answer = self._ask(accounts.AccountSummary(self._account))
         account = mapping.row(answer.get("account"))
         if mapping.text(account, "id") != self._account:
             raise BadAnswerError(f"asked for account {self._account}, got {account['id']}")
-        mapping.log_id(answer, "lastTransactionID")
         self._currency = mapping.text(account, "currency")
-        return self._account
+        return str(mapping.log_id(answer, "lastTransactionID"))
 
     def _known_currency(self) -> str:
         if self._currency is None:
@@ -238,7 +238,7 @@ class OandaVenue:
             self._summary()
         return self._known_currency()
 
-    def _ask(self, endpoint: Any, status: int = 200) -> dict[str, Any]:
+    def _ask(self, endpoint: object, status: int = 200) -> dict[str, Any]:
         """Make one request through the SDK, and take note of the log's position."""
         body = self._client.request(endpoint)
         answer = self._wire.current().answer
@@ -250,15 +250,13 @@ class OandaVenue:
             self._position = max(self._position or 0, mapping.log_id(body, "lastTransactionID"))
         return body
 
-    def _refused(self, status: int) -> bool:
-        """Say whether OANDA itself answered with this status."""
+    def _refused(self, status: int, about: str = "") -> bool:
+        """Say whether OANDA itself answered with this status, and named what it is about."""
         record = self._wire.current()
-        answer = record.answer if record.phase is Phase.ANSWERED else None
-        return answer is not None and answer.status == status and errors.said(answer) is not None
-
-    def _classified(self, error: Exception, operation: Operation) -> Classification:
-        record = self._wire.current()
-        return errors.classify(error, operation, record.phase, record.answer)
+        if record.phase is not Phase.ANSWERED or record.answer is None or record.answer.status != status:
+            return False
+        body = errors.said(record.answer)
+        return body is not None and about in body["errorMessage"]
 
 
 def guarded_client(settings: VenueSettings) -> API:
@@ -311,21 +309,12 @@ def _end(found: list[Row], since: int) -> int:
     return mapping.log_id(found[-1], "id") if found else since
 
 
-def _touched(log: list[Row]) -> Iterable[str]:
-    for item in log:
-        if mapping.is_order(item):
-            yield mapping.text(item, "id")
-        elif item.get("type") in {"ORDER_FILL", "ORDER_CANCEL"}:
-            yield mapping.text(item, "orderID")
-
-
-def _reportable(order: Row, kind: str, prefix: str) -> bool:
-    """Say whether logos has words for the order. One that has none and bears our prefix is not ours, and must not go unseen."""
-    if kind in mapping.TYPES:
-        return True
-    if kind not in mapping.OTHER_TYPES or (mapping.client_id(order) or "").startswith(prefix):
-        raise BadAnswerError(f"order {order.get('id')} of the id {mapping.client_id(order)} is a {kind!r}")
-    return False
+def _sum(traded: Mapping[str, Traded], executions: Iterable[Execution]) -> dict[str, Traded]:
+    total = dict(traded)
+    for execution in executions:
+        order_id = execution.venue_order_id
+        total[order_id] = total.get(order_id, Traded()).plus([execution])
+    return total
 
 
 def _cursor(cursor: str | None) -> tuple[int, dict[str, Traded]]:

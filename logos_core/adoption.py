@@ -1,0 +1,55 @@
+"""A ledger must know what its account has done, or say that it does not.
+
+An order the ledger has forgotten is an order it would send again. So a ledger that is new, deleted or restored opens only for an
+account that has not traded through logos; otherwise a person runs `logos ledger adopt`, which reads the venue's orders with our
+prefix. Where a venue lists nothing without a symbol, the same holds symbol by symbol, before the first order of each.
+"""
+
+from logos_core.errors import LedgerAdoptionError
+from logos_core.hookspecs import ReconcileRequest, VenueSnapshot
+from logos_core.ledger.sqlite import SqliteLedger
+from logos_core.orders import ExecutionReport
+from logos_core.rails.idempotency import PREFIX
+from logos_core.rails.rate_limit import RateLimiter
+from logos_core.venues import BoundVenue
+
+
+def require_fresh_account(venue: BoundVenue, ledger: SqliteLedger) -> None:
+    """Refuse a new ledger for an account whose orders with our prefix the venue still shows."""
+    _refuse_strangers(ledger, venue.reconcile(ReconcileRequest(cursor=None, symbols=(), prefix=PREFIX)))
+
+
+def require_symbol_history(venue: BoundVenue, ledger: SqliteLedger, limiter: RateLimiter, symbol: str) -> None:
+    """Before a symbol's first order, read its history where the venue lists none without a symbol."""
+    read = f"history:{symbol}"
+    if venue.capabilities.client_ids.account_history or ledger.cursor(read) is not None:
+        return
+    limiter.take()
+    snapshot = venue.reconcile(ReconcileRequest(cursor=None, symbols=(symbol,), prefix=PREFIX))
+    _refuse_strangers(ledger, snapshot)
+    ledger.set_cursor(read, "read")
+
+
+def adopt(venue: BoundVenue, ledger: SqliteLedger, symbols: tuple[str, ...]) -> int:
+    """Take over every order of ours that the venue shows; return how many were new."""
+    known = tuple(sorted({*symbols, *ledger.symbols()}))
+    snapshot = venue.reconcile(ReconcileRequest(cursor=None, symbols=known, prefix=PREFIX))
+    adopted = ledger.adopt(_ours(snapshot), snapshot)
+    if not venue.capabilities.client_ids.account_history:
+        for symbol in known:
+            ledger.set_cursor(f"history:{symbol}", "read")
+    return adopted
+
+
+def _ours(snapshot: VenueSnapshot) -> list[ExecutionReport]:
+    found = {report.venue_order_id: report for report in (*snapshot.changed_orders, *snapshot.open_orders)}
+    return [report for report in found.values() if (report.client_order_id or "").startswith(PREFIX)]
+
+
+def _refuse_strangers(ledger: SqliteLedger, snapshot: VenueSnapshot) -> None:
+    unknown = [report for report in _ours(snapshot) if not ledger.knows(report.client_order_id or "")]
+    if unknown:
+        raise LedgerAdoptionError(
+            f"the venue holds {len(unknown)} order(s) of ours that the ledger {ledger.path} does not know, such as "
+            f"{unknown[0].client_order_id} ({unknown[0].symbol}); run `logos ledger adopt` with this preset"
+        )

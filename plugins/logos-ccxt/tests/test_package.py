@@ -1,0 +1,33 @@
+"""What is shipped beside the code."""
+
+import subprocess
+import sys
+import tomllib
+from importlib import resources
+
+import pytest
+
+from logos_ccxt import VENUE
+from logos_core.secrets import resolve
+
+
+@pytest.mark.parametrize("environment", ["simulator", "paper"])
+def test_a_preset_names_this_venue_and_refers_to_every_secret(environment):
+    package, _, folder = VENUE.presets.partition(":")
+    preset = tomllib.loads(resources.files(package).joinpath(folder, f"binance-{environment}.toml").read_text())
+    names = {reference.removeprefix("env:"): "secret" for reference in preset["credentials"].values()}
+
+    assert ("ccxt:binance", environment) == (preset["venue"], preset["environment"])
+    assert set(VENUE.credentials) == {name for name, text in preset["credentials"].items() if resolve(name, text, names)}
+    assert (environment == "simulator") is ("base_url" in preset)
+
+
+def test_declaring_the_venue_imports_neither_sdk_nor_transport():
+    program = "import sys, logos_ccxt; print(sorted({'ccxt', 'requests'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "[]" == done.stdout.strip()
+
+
+def test_only_binance_may_be_named():
+    assert (("binance",), {"binance"}) == (VENUE.variants, {*VENUE.capabilities})
