@@ -50,7 +50,7 @@ from logos_core.hookspecs import (
 )
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import IntentState
-from logos_core.orders import ExecutionReport, Instrument, Order, OrderRequest, OrderStatus
+from logos_core.orders import ExecutionReport, Instrument, Order, OrderRequest, OrderStatus, mismatches
 from logos_core.rails import grid
 from logos_core.rails.idempotency import PREFIX, IdempotentCache, Verdict
 from logos_core.rails.kill_switch import KillSwitch
@@ -62,13 +62,12 @@ from logos_core.reconciliation import (
     ReconciliationReport,
     candidates,
     differences,
-    mismatches,
     strangers,
     verdict,
 )
 from logos_core.records import AttemptOutcome, Claim, ClaimLostError, Denial, Recorded
 from logos_core.recovery import RecoveryReport, is_abandoned, recover, settle_one
-from logos_core.resolution import Resolver, Standing, redacted
+from logos_core.resolution import Resolver, Standing
 from logos_core.venues import BoundVenue, Reply, VenueAskError
 from logos_core.wire import Gate, GateClosedError
 
@@ -154,7 +153,7 @@ class Adapter:
             ConfigurationError: the preset, the plugin or the account is not as it must be. Nothing was ordered.
             LedgerError: the account's memory cannot be used. Nothing was ordered.
         """
-        from logos_core.session import open_parts  # noqa: PLC0415  the composition root stands above what it composes
+        from logos_core.session import open_parts
 
         return cls(open_parts(preset, cls.venue_name, home, environ))
 
@@ -277,9 +276,7 @@ class Adapter:
         except VenueAskError as error:
             self._raise_unknown(reference, error, "the venue could not be asked")
         if isinstance(answer, Found):
-            recorded = self._parts.ledger.find(reference.client_order_id)
-            if recorded is None or recorded.request is None or not mismatches(recorded.request, answer.report):
-                self._parts.ledger.apply_report(answer.report, {"source": "lookup"})
+            self._parts.ledger.apply_report(answer.report, {"source": "lookup"})
         return answer
 
     def recover(self) -> RecoveryReport:
@@ -403,7 +400,9 @@ class Adapter:
         except UnknownSymbolError as error:
             message = f"symbol is {order.symbol!r}; {self.venue} does not list it ({error}); spell it as the venue's SDK does"
             self._deny_if(Denial(reason="INSTRUMENT_UNKNOWN", message=message), sending)
-        times = instrument.times_in_force.get(order.order_type) or self._parts.venue.capabilities.times_in_force.get(order.order_type)
+        times = instrument.times_in_force.get(order.order_type) or self._parts.venue.capabilities.times_in_force.get(
+            order.order_type
+        )
         if not times:
             message = f"order_type is {order.order_type.value}; {self.venue} does not take it"
             self._deny_if(Denial(reason="ORDER_TYPE_UNSUPPORTED", message=message), sending)
@@ -441,7 +440,9 @@ class Adapter:
 
         def check() -> None:
             if clock.monotonic_s() > latest_s or clock.now() > send_by:
-                raise GateClosedError("SEND_WINDOW_PASSED", f"too late to send: the window ended at {send_by.isoformat()}", denies=False)
+                raise GateClosedError(
+                    "SEND_WINDOW_PASSED", f"too late to send: the window ended at {send_by.isoformat()}", denies=False
+                )
 
         return check
 
@@ -477,7 +478,9 @@ class Adapter:
         wrong = mismatches(request, report)
         if wrong:
             recorded = self._settle(request, number, AttemptOutcome.UNKNOWN, {**evidence, "not_our_order": wrong})
-            return self._after_unknown(sending, recorded, PluginContractError(f"the answer is about another order: {'; '.join(wrong)}"))
+            return self._after_unknown(
+                sending, recorded, PluginContractError(f"the answer is about another order: {'; '.join(wrong)}")
+            )
         rejected = report.status is OrderStatus.REJECTED
         outcome = AttemptOutcome.REJECTED if rejected else AttemptOutcome.ACCEPTED
         recorded = self._settle(request, number, outcome, evidence, report)
@@ -509,9 +512,7 @@ class Adapter:
         if resolution.standing is Standing.UNRESOLVED:
             self._raise_unknown(recorded.reference(), None, resolution.why)
         valid_until = now + timedelta(seconds=self._parts.retry.valid_for_s)
-        return _Sending(
-            order=order, client_order_id=recorded.client_order_id, valid_until=valid_until, may_follow_unknown=True
-        )
+        return _Sending(order=order, client_order_id=recorded.client_order_id, valid_until=valid_until, may_follow_unknown=True)
 
     def _standing_report(self, recorded: Recorded) -> ExecutionReport:
         if recorded.state is IntentState.REJECTED:
@@ -649,7 +650,9 @@ class Adapter:
     def _raise_settled(self, recorded: Recorded) -> NoReturn:
         reference = recorded.reference()
         if recorded.state is IntentState.REJECTED:
-            raise OrderRejectedError(f"{recorded.client_order_id}: rejected by the venue, on record", venue=self.venue, reference=reference)
+            raise OrderRejectedError(
+                f"{recorded.client_order_id}: rejected by the venue, on record", venue=self.venue, reference=reference
+            )
         message = f"{recorded.client_order_id}: closed without an order; use a new intent id if it is still wanted"
         raise OrderNotPlacedError(message, venue=self.venue, reference=reference)
 

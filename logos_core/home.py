@@ -183,7 +183,7 @@ class Home:
 def key_of(identity: LedgerIdentity) -> str:
     """Return an account's name as a file name; the digest keeps apart what the file name cannot."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{folder_name(identity.venue)}_{identity.environment}_{identity.account_id}")
-    digest = sha256("\0".join((identity.venue, identity.environment, identity.account_id)).encode()).hexdigest()
+    digest = sha256(f"{identity.venue}\0{identity.environment}\0{identity.account_id}".encode()).hexdigest()
     return f"{plain[:60]}_{digest[:8]}"
 
 

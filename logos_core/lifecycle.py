@@ -143,5 +143,7 @@ def diagram() -> str:
         targets: dict[IntentState, list[str]] = {}
         for move, target in moves.items():
             targets.setdefault(target, []).append(move.value)
-        lines += [f"    {state.value} --> {target.value}: {', '.join(names)}" for target, names in targets.items() if target != state]
+        lines += [
+            f"    {state.value} --> {target.value}: {', '.join(names)}" for target, names in targets.items() if target != state
+        ]
     return "\n".join(lines) + "\n"

@@ -120,9 +120,7 @@ def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is {value!r}, a {type(value).__name__}; give a str")
     if not value.strip() or value != value.strip() or len(value) > MAX_TEXT or not value.isprintable():
-        raise InvalidOrderError(
-            f"{name} is {value[:60]!r}; give 1 to {MAX_TEXT} printable characters without spaces at the ends"
-        )
+        raise InvalidOrderError(f"{name} is {value[:60]!r}; give 1 to {MAX_TEXT} printable characters without spaces at the ends")
     return value
 
 
@@ -209,7 +207,7 @@ class Order:
         price: object,
         intent_id: object,
         time_in_force: object,
-        round_to_grid: bool,
+        round_to_grid: object,
     ) -> Self:
         return cls(
             symbol=_text("symbol", symbol),
@@ -219,7 +217,7 @@ class Order:
             price=None if price is None else _positive("price", price),
             intent_id=_text("intent_id", intent_id),
             time_in_force=None if time_in_force is None else _choice("time_in_force", TimeInForce, time_in_force),
-            round_to_grid=round_to_grid,
+            round_to_grid=round_to_grid is True,
         )
 
     def payload(self) -> dict[str, str | None]:
@@ -372,3 +370,26 @@ def total_fees(executions: tuple[Execution, ...]) -> tuple[Fee, ...]:
         for fee in execution.fees:
             sums[fee.asset] = sums.get(fee.asset, Decimal(0)) + fee.amount
     return tuple(Fee(amount=amount, asset=asset) for asset, amount in sorted(sums.items()))
+
+
+def mismatches(request: OrderRequest, report: ExecutionReport) -> list[str]:
+    """Return in what a venue's answer is not about the order that was sent; empty when it is."""
+    pairs: dict[str, tuple[Any, Any]] = {
+        "client_order_id": (request.client_order_id, report.client_order_id),
+        "symbol": (request.symbol, report.symbol),
+        "side": (request.side, report.side),
+        "order_type": (request.order_type, report.order_type),
+        "quantity": (request.quantity, report.quantity),
+        "price": (request.price, report.price),
+    }
+    if report.time_in_force is not None:
+        pairs["time_in_force"] = (request.time_in_force, report.time_in_force)
+    found = [f"{name}: sent {spoken(sent)}, answered {spoken(said)}" for name, (sent, said) in pairs.items() if sent != said]
+    if not 0 <= report.filled_quantity <= report.quantity:
+        found.append(f"filled_quantity: {spoken(report.filled_quantity)} of {spoken(report.quantity)}")
+    return found
+
+
+def spoken(value: object) -> str:
+    """Return a value as people read it."""
+    return plain(value) if isinstance(value, Decimal) else str(value)

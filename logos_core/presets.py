@@ -29,7 +29,9 @@ class RateLimitConfig:
         max_wait_s: how long a submit may wait for its turn.
     """
 
-    requests: int | None = field(default=None, validator=validators.optional(validators.and_(validators.instance_of(int), validators.ge(1))))
+    requests: int | None = field(
+        default=None, validator=validators.optional(validators.and_(validators.instance_of(int), validators.ge(1)))
+    )
     period_s: float | None = field(default=None, validator=validators.optional(validators.gt(0)))
     max_wait_s: float = field(default=1.0, converter=float, validator=validators.and_(validators.ge(0), validators.le(60)))
 
@@ -141,7 +143,9 @@ def _same_kind(path: Path, key: str, value: object, attribute: "Attribute[Any]")
         wanted = (list,)
     if default is None or (isinstance(value, wanted) and isinstance(value, bool) == isinstance(default, bool)):
         return
-    raise ConfigurationError(f"{path}: {key} is {value!r}; give something like {list(default) if isinstance(default, tuple) else default!r}")
+    raise ConfigurationError(
+        f"{path}: {key} is {value!r}; give something like {list(default) if isinstance(default, tuple) else default!r}"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from logos_core.hookspecs import VenueSnapshot
-from logos_core.orders import ExecutionReport, OrderRequest, plain
+from logos_core.orders import ExecutionReport, spoken
 from logos_core.records import Recorded
 
 
@@ -81,28 +81,6 @@ class ReconciliationReport:
         return f"reconciliation: {self.verdict.value}; {self.checked} orders checked, {found}"
 
 
-def mismatches(request: OrderRequest, report: ExecutionReport) -> list[str]:
-    """Return in what a venue's answer is not about the order that was sent; empty when it is."""
-    pairs: dict[str, tuple[Any, Any]] = {
-        "client_order_id": (request.client_order_id, report.client_order_id),
-        "symbol": (request.symbol, report.symbol),
-        "side": (request.side, report.side),
-        "order_type": (request.order_type, report.order_type),
-        "quantity": (request.quantity, report.quantity),
-        "price": (request.price, report.price),
-    }
-    if report.time_in_force is not None:
-        pairs["time_in_force"] = (request.time_in_force, report.time_in_force)
-    found = [f"{name}: sent {_words(sent)}, answered {_words(said)}" for name, (sent, said) in pairs.items() if sent != said]
-    if report.filled_quantity < 0 or report.filled_quantity > report.quantity:
-        found.append(f"filled_quantity: {_words(report.filled_quantity)} of {_words(report.quantity)}")
-    return found
-
-
-def _words(value: Any) -> str:
-    return plain(value) if hasattr(value, "as_tuple") else str(value)
-
-
 def candidates(working: list[Recorded], snapshot: VenueSnapshot) -> list[Recorded]:
     """Return the working orders that the snapshot's open list does not show; each must be asked for by name."""
     shown = {(report.symbol, report.venue_order_id) for report in snapshot.open_orders}
@@ -131,7 +109,7 @@ def differences(recorded: Recorded, report: ExecutionReport) -> list[Difference]
         pairs["filled_quantity"] = (recorded.report.filled_quantity, report.filled_quantity)
         pairs["venue_order_id"] = (recorded.report.venue_order_id, report.venue_order_id)
     return [
-        Difference(client_order_id=recorded.client_order_id, field=name, ledger=_words(ours), venue=_words(theirs))
+        Difference(client_order_id=recorded.client_order_id, field=name, ledger=spoken(ours), venue=spoken(theirs))
         for name, (ours, theirs) in pairs.items()
         if ours != theirs
     ]
@@ -142,4 +120,3 @@ def verdict(report: ReconciliationReport) -> Agreement:
     if report.missing_remote or report.untracked_remote or report.different or report.duplicates:
         return Agreement.DIFFERS
     return Agreement.UNSETTLED if report.unsettled or report.in_motion else Agreement.AGREES
-

@@ -14,6 +14,7 @@ from logos_core.hookspecs import OrderReference, PreparedOrder, VenueSnapshot
 from logos_core.lifecycle import IntentState
 from logos_core.orders import ExecutionReport, Order, OrderRequest
 
+
 class AttemptOutcome(StrEnum):
     """What became of one attempt. The database holds NULL while it is in flight."""
 

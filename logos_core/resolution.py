@@ -14,9 +14,9 @@ from logos_core.clock import Clock
 from logos_core.events import stamp
 from logos_core.hookspecs import Found, NotSeen, OrderReference
 from logos_core.lifecycle import IntentState
+from logos_core.orders import mismatches
 from logos_core.rails.absence import Absence, AbsencePolicy, conclude
 from logos_core.rails.rate_limit import RateLimiter
-from logos_core.reconciliation import mismatches
 from logos_core.records import AttemptOutcome, Ledger, Recorded
 from logos_core.venues import BoundVenue, VenueAskError
 

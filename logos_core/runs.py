@@ -34,7 +34,12 @@ class RunFolder:
         count = 0
         with (self.path / "audit.jsonl").open("w") as file:
             for event in events:
-                line = {"sequence": event.sequence, "session": event.session_id, "number": event.number, "body": event.body.decode()}
+                line = {
+                    "sequence": event.sequence,
+                    "session": event.session_id,
+                    "number": event.number,
+                    "body": event.body.decode(),
+                }
                 file.write(json.dumps({**line, "previous": event.previous.hex(), "hash": event.hash.hex()}, sort_keys=True) + "\n")
                 count += 1
         return count

@@ -85,7 +85,7 @@ def _from_keyring(name: str, target: str, _environ: Mapping[str, str]) -> str:
     if not separator:
         raise ConfigurationError(f"{name}: keyring:{target} does not name SERVICE/NAME")
     try:
-        import keyring  # noqa: PLC0415  only who uses it needs it
+        import keyring
     except ImportError:
         raise ConfigurationError(f"{name}: keyring: needs the package keyring; run: pip install keyring") from None
     value = keyring.get_password(service, user)

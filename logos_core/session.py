@@ -8,7 +8,7 @@ import os
 import platform
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from logos_core.clock import Clock, SystemClock
 from logos_core.errors import ConfigurationError, LedgerAdoptionError
 from logos_core.events import StoredEvent
 from logos_core.extensions import Extensions
-from logos_core.home import Home, Registered, default_home, is_present, new_id
+from logos_core.home import Home, Registered, default_home, is_present, key_of, new_id
 from logos_core.hookspecs import Category, VenueIdentity
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.presets import Preset
@@ -65,7 +65,9 @@ def bind(preset: Preset, environ: Mapping[str, str], clock: Clock) -> BoundVenue
         variant=variant,
         environment=preset.environment,
         base_url=_base_url(preset, declared),
-        credentials={name: resolve(f"{preset.path}: credentials.{name}", ref, environ) for name, ref in _references(preset, declared)},
+        credentials={
+            name: resolve(f"{preset.path}: credentials.{name}", ref, environ) for name, ref in _references(preset, declared)
+        },
         options=_options(preset, declared),
         wire=Wire(clock, preset.session.timeout_s),
         clock=clock,
@@ -78,7 +80,9 @@ def identify(venue: BoundVenue, preset: Preset) -> VenueIdentity:
     try:
         identity = venue.identify()
     except VenueAskError as error:
-        raise ConfigurationError(f"{preset.path}: {venue.name} cannot be asked whose key this is: {error}{_hint(preset, error)}") from error
+        raise ConfigurationError(
+            f"{preset.path}: {venue.name} cannot be asked whose key this is: {error}{_hint(preset, error)}"
+        ) from error
     if identity.environment != preset.environment:
         raise ConfigurationError(f"{preset.path}: environment is {preset.environment!r}, the venue says {identity.environment!r}")
     if preset.account_id is not None and identity.account_id != preset.account_id:
@@ -99,13 +103,17 @@ def open_ledger(venue: BoundVenue, identity: LedgerIdentity, preset: Preset, hom
     if known is None:
         return _first_ledger(venue, identity, path, clock)
     if known.path != path:
-        raise LedgerAdoptionError(f"this host keeps the account's ledger at {known.path}, the preset names {path}; `logos ledger adopt` moves it")
+        raise LedgerAdoptionError(
+            f"this host keeps the account's ledger at {known.path}, the preset names {path}; `logos ledger adopt` moves it"
+        )
     if not path.exists():
         raise LedgerAdoptionError(f"the ledger {path} is gone, and with it what was sent; restore it, or run `logos ledger adopt`")
     ledger = SqliteLedger.open(path, clock, identity)
     if ledger.ledger_id() != known.ledger_id or ledger.last_sequence() < known.sequence:
         ledger.close()
-        raise LedgerAdoptionError(f"the ledger {path} is not the one last used here, or an older copy of it; run `logos ledger adopt`")
+        raise LedgerAdoptionError(
+            f"the ledger {path} is not the one last used here, or an older copy of it; run `logos ledger adopt`"
+        )
     return ledger
 
 
@@ -126,10 +134,7 @@ def process_name() -> str:
 
 
 def _first_ledger(venue: BoundVenue, identity: LedgerIdentity, path: Path, clock: Clock) -> SqliteLedger:
-    if path.exists():
-        ledger = SqliteLedger.open(path, clock, identity)
-    else:
-        ledger = SqliteLedger.create(path, identity, clock)
+    ledger = SqliteLedger.open(path, clock, identity) if path.exists() else SqliteLedger.create(path, identity, clock)
     try:
         require_fresh_account(venue, ledger)
     except VenueAskError as error:
@@ -152,11 +157,9 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         undo.callback(held.release)
         ledger.begin_session(session_id, preset.strategy, process_name())
         register(home, ledger)
-        switch = KillSwitch(home.halt_paths(owner), is_present)
+        switch = KillSwitch(home.halt_paths(owner), is_present, _persist(home, owner, clock))
         limiter = _limiter(preset, venue, clock)
-        resolver = Resolver(
-            venue=venue, ledger=ledger, limiter=limiter, policy=preset.absence, clock=clock, latch=_latch(ledger, switch)
-        )
+        resolver = Resolver(venue=venue, ledger=ledger, limiter=limiter, policy=preset.absence, clock=clock, latch=ledger.latch)
         recover(resolver, ledger.unsettled(), home.is_dead, clock.now)
         run = RunFolder(Path(preset.session.runs), clock.now(), venue.name, preset.strategy, session_id)
         run.write("run.json", _run_body(preset, venue, identity, session_id, clock))
@@ -208,12 +211,12 @@ def _session_page(run: RunFolder, own: list[StoredEvent]) -> str:
     return f"# {run.path.name}\n\n| event | count |\n|---|---|\n{rows}"
 
 
-def _latch(ledger: SqliteLedger, switch: KillSwitch) -> Callable[[str], None]:
-    def latch(reason: str) -> None:
-        switch.latch(reason)
-        ledger.latch(reason)
+def _persist(home: Home, owner: LedgerIdentity, clock: Clock) -> Callable[[str], None]:
+    def persist(reason: str) -> None:
+        with suppress(ConfigurationError):  # a full disk keeps no halt file; the session is latched all the same
+            home.halt(key_of(owner), process_name(), reason, clock.now())
 
-    return latch
+    return persist
 
 
 def _limiter(preset: Preset, venue: BoundVenue, clock: Clock) -> RateLimiter:
@@ -229,17 +232,25 @@ def _limiter(preset: Preset, venue: BoundVenue, clock: Clock) -> RateLimiter:
 
 def _base_url(preset: Preset, declared: VenueDeclaration) -> str:
     if preset.environment not in declared.environments:
-        raise ConfigurationError(f"{preset.path}: {preset.venue} has no environment {preset.environment!r}; it has: {', '.join(declared.environments)}")
+        raise ConfigurationError(
+            f"{preset.path}: {preset.venue} has no environment {preset.environment!r}; it has: {', '.join(declared.environments)}"
+        )
     if preset.environment == "live":
-        raise ConfigurationError(f"{preset.path}: environment is 'live'; live orders need a signed permit, and none can be given yet; use 'paper'")
+        raise ConfigurationError(
+            f"{preset.path}: environment is 'live'; live orders need a signed permit, and none can be given yet; use 'paper'"
+        )
     fixed = declared.environments[preset.environment].base_url
     if fixed is not None:
         if preset.base_url is not None:
-            raise ConfigurationError(f"{preset.path}: base_url is for environment 'simulator' only; {preset.environment} goes to {fixed}")
+            raise ConfigurationError(
+                f"{preset.path}: base_url is for environment 'simulator' only; {preset.environment} goes to {fixed}"
+            )
         return fixed
     url = preset.base_url
     if url is None:
-        raise ConfigurationError(f"{preset.path}: base_url is missing; `logos simulate {preset.venue}` prints the one to write here")
+        raise ConfigurationError(
+            f"{preset.path}: base_url is missing; `logos simulate {preset.venue}` prints the one to write here"
+        )
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname not in LOOPBACK:
         raise ConfigurationError(f"{preset.path}: base_url is {url!r}; a simulator is on this machine: http://127.0.0.1:PORT")
@@ -261,7 +272,9 @@ def _options(preset: Preset, declared: VenueDeclaration) -> Mapping[str, str]:
 def _same_names(preset: Preset, table: str, given: set[str], wanted: set[str]) -> None:
     for word, names in (("is missing", wanted - given), ("is not known", given - wanted)):
         if names:
-            raise ConfigurationError(f"{preset.path}: {table}.{min(names)} {word}; {preset.venue} takes: {', '.join(sorted(wanted)) or 'none'}")
+            raise ConfigurationError(
+                f"{preset.path}: {table}.{min(names)} {word}; {preset.venue} takes: {', '.join(sorted(wanted)) or 'none'}"
+            )
 
 
 def _hint(preset: Preset, error: VenueAskError) -> str:
@@ -271,7 +284,7 @@ def _hint(preset: Preset, error: VenueAskError) -> str:
 
 
 def _run_body(preset: Preset, venue: BoundVenue, identity: VenueIdentity, session_id: str, clock: Clock) -> dict[str, Any]:
-    from importlib import metadata  # noqa: PLC0415
+    from importlib import metadata
 
     installed = {dist.name: dist.version for dist in metadata.distributions() if dist.name.startswith("logos")}
     return {

@@ -60,7 +60,7 @@ class _GuardedAdapter(HTTPAdapter):
         self._wire = wire
         super().__init__(pool_connections=POOL_SIZE, pool_maxsize=POOL_SIZE, max_retries=0)
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:  # noqa: FBT001, FBT002  requests' own signature
         context = create_urllib3_context()
         context.sslsocket_class = _bind(_GuardedSSLSocket, self._wire)
         super().init_poolmanager(connections, maxsize, block, ssl_context=context, **kwargs)

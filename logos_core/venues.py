@@ -13,6 +13,7 @@ import inspect
 import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib import metadata
 from typing import Any, TypeVar
 
@@ -300,8 +301,11 @@ class BoundVenue:
         """Return what an error proves, in the venue's own reading."""
         return self._typed("classify_error", Classification, {"error": error, "operation": operation, "phase": phase})
 
+    def _turn(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self.concurrent else self._lock
+
     def _ask(self, operation: Operation, kind: type[T] | tuple[type[Any], ...], **arguments: Any) -> T:
-        with _Held(self._lock, self.concurrent), self.wire.operation(operation) as record:
+        with self._turn(), self.wire.operation(operation) as record:
             try:
                 return self._typed(operation.value, kind, arguments)
             except (hookspecs.UnknownSymbolError, PluginContractError):
@@ -310,7 +314,7 @@ class BoundVenue:
                 raise VenueAskError(operation, self.classify(error, operation, record.phase), error) from error
 
     def _send(self, operation: Operation, kind: Any, gates: tuple[Gate, ...], **arguments: Any) -> Reply:
-        with _Held(self._lock, self.concurrent), self.wire.operation(operation, gates) as record:
+        with self._turn(), self.wire.operation(operation, gates) as record:
             try:
                 return Reply(self._typed(operation.value, kind, arguments), None, record)
             except Exception as error:  # noqa: BLE001  whatever it is, it must be classified
@@ -339,21 +343,6 @@ class VenueAskError(Exception):
         super().__init__(f"{operation.value} failed: {classification.category.value}{code}: {said[:300]}")
         self.operation = operation
         self.classification = classification
-
-
-class _Held:
-    """The venue's lock, unless it takes care of itself."""
-
-    def __init__(self, lock: threading.Lock, concurrent: bool) -> None:
-        self._lock = None if concurrent else lock
-
-    def __enter__(self) -> None:
-        if self._lock:
-            self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        if self._lock:
-            self._lock.release()
 
 
 def _release(version: str) -> tuple[int, ...]:

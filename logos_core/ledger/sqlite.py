@@ -25,6 +25,8 @@ from logos_core.events import StoredEvent, moment, stamp
 from logos_core.hookspecs import VenueSnapshot
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
+from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, IllegalMoveError, IntentState, Move, advance, move_of
+from logos_core.orders import Execution, ExecutionReport, mismatches
 from logos_core.records import (
     Attempt,
     AttemptOutcome,
@@ -34,8 +36,6 @@ from logos_core.records import (
     LedgerIdentity,
     Recorded,
 )
-from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, IllegalMoveError, IntentState, Move, advance, move_of
-from logos_core.orders import Execution, ExecutionReport
 
 SCHEMA_VERSION = 1
 
@@ -81,10 +81,14 @@ class SqliteLedger:
         try:
             found = dict(connection.rows("SELECT name, value FROM meta"))
         except LedgerError as error:
-            raise LedgerError(f"{path} is not a ledger, or is damaged ({error.__cause__}); keep it and run `logos ledger adopt`") from error
+            raise LedgerError(
+                f"{path} is not a ledger, or is damaged ({error.__cause__}); keep it and run `logos ledger adopt`"
+            ) from error
         version = int(found["schema_version"])
         if version != SCHEMA_VERSION:
-            raise LedgerError(f"the ledger {path} has schema {version}, this logos knows {SCHEMA_VERSION}; install a newer logos-core")
+            raise LedgerError(
+                f"the ledger {path} has schema {version}, this logos knows {SCHEMA_VERSION}; install a newer logos-core"
+            )
         owner = LedgerIdentity(venue=found["venue"], environment=found["environment"], account_id=found["account_id"])
         if identity is not None and owner != identity:
             raise ConfigurationError(f"the ledger {path} belongs to {owner}, not to {identity}; name another ledger")
@@ -256,6 +260,10 @@ class SqliteLedger:
         intent, state = int(row[0]), IntentState(row[1])
         if state is IntentState.IN_FLIGHT or not self._is_news(intent, report):
             return True
+        wrong = mismatches(codec.request_from(row[2]), report) if row[2] else []
+        if wrong:
+            self._latch(f"the venue shows another order under {report.client_order_id}: {'; '.join(wrong)}")
+            return True
         after = self._take_report(intent, state, report)
         self._evidence_of_order(intent)
         self._set_state(intent, state, after, self._clock.now())
@@ -264,11 +272,11 @@ class SqliteLedger:
 
     def _row_of(self, report: ExecutionReport) -> tuple[Any, ...] | None:
         if report.client_order_id:
-            found = self._db.row("SELECT id, state FROM intents WHERE client_order_id = ?", report.client_order_id)
+            found = self._db.row("SELECT id, state, request FROM intents WHERE client_order_id = ?", report.client_order_id)
             if found:
                 return found
         return self._db.row(
-            "SELECT i.id, i.state FROM venue_orders v JOIN intents i ON i.id = v.intent WHERE v.symbol = ? AND v.venue_order_id = ?",
+            "SELECT i.id, i.state, i.request FROM venue_orders v JOIN intents i ON i.id = v.intent WHERE v.symbol = ? AND v.venue_order_id = ?",
             report.symbol, report.venue_order_id,
         )  # fmt: skip
 
@@ -300,7 +308,9 @@ class SqliteLedger:
             self._latch(f"a second order {report.venue_order_id} exists for {report.client_order_id}")
             return state
         if state in CONTRADICTIONS:
-            self._latch(f"order {report.venue_order_id} of {report.client_order_id} exists although it was recorded as {state.value}")
+            self._latch(
+                f"order {report.venue_order_id} of {report.client_order_id} exists although it was recorded as {state.value}"
+            )
         try:
             return advance(state, move_of(report.status))
         except IllegalMoveError:
@@ -426,7 +436,8 @@ class SqliteLedger:
     def executions(self, client_order_id: str) -> tuple[Execution, ...]:
         """Return the executions of an order."""
         rows = self._db.rows(
-            "SELECT e.body FROM executions e JOIN intents i ON i.id = e.intent WHERE i.client_order_id = ? ORDER BY e.id", client_order_id
+            "SELECT e.body FROM executions e JOIN intents i ON i.id = e.intent WHERE i.client_order_id = ? ORDER BY e.id",
+            client_order_id,
         )
         return tuple(codec.execution_from(row[0]) for row in rows)
 
@@ -484,7 +495,9 @@ class SqliteLedger:
         row = self._db.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
         if row is None:
             return None
-        return Denial(reason="KILL_SWITCH_LATCHED", message=f"new orders are stopped: {row[0]}; find out why, then run `logos resume`")
+        return Denial(
+            reason="KILL_SWITCH_LATCHED", message=f"new orders are stopped: {row[0]}; find out why, then run `logos resume`"
+        )
 
     def _intent_row(self, client_order_id: str) -> tuple[int, IntentState]:
         row = self._db.row("SELECT id, state FROM intents WHERE client_order_id = ?", client_order_id)

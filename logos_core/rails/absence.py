@@ -23,6 +23,10 @@ CLOCK_MARGIN = timedelta(seconds=2)
 """How far two clocks may differ without us knowing."""
 
 
+VIEWS_NEEDED = 2
+"""One list may lag behind; two that are kept apart seldom lag alike."""
+
+
 class Absence(StrEnum):
     """What a missing order means."""
 
@@ -63,6 +67,9 @@ def conclude(
     venue_now = min(seen.venue_time, now) if seen.venue_time else now - CLOCK_MARGIN
     if venue_now <= deadline:
         return Absence.UNRESOLVED, f"a request may be taken until {deadline.isoformat()}"
-    if len(seen.views) < 2:
+    if len(seen.views) < VIEWS_NEEDED:
         return Absence.UNRESOLVED, "one view alone does not show it; two are needed"
-    return Absence.PROVEN, f"the {expiry.kind.value} refuses it since {deadline.isoformat()} and {len(seen.views)} views do not show it"
+    return (
+        Absence.PROVEN,
+        f"the {expiry.kind.value} refuses it since {deadline.isoformat()} and {len(seen.views)} views do not show it",
+    )

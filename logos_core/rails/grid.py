@@ -6,8 +6,8 @@ and the price away from aggression (a buyer's down, a seller's up), so the resul
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from logos_core.records import Denial
 from logos_core.orders import Instrument, Order, OrderRequest, Side, TimeInForce, plain
+from logos_core.records import Denial
 
 
 def place(order: Order, client_order_id: str, instrument: Instrument, times: tuple[TimeInForce, ...]) -> OrderRequest | Denial:
@@ -63,7 +63,9 @@ def _price_denial(order: Order, price: Decimal | None, instrument: Instrument) -
 
 
 def _off(reason: str, name: str, given: Decimal, allowed: str) -> Denial:
-    return Denial(reason=reason, message=f"{name} is {plain(given)}; the venue takes {allowed}; correct it or ask for round_to_grid")
+    return Denial(
+        reason=reason, message=f"{name} is {plain(given)}; the venue takes {allowed}; correct it or ask for round_to_grid"
+    )
 
 
 def _rounded(number: Decimal, step: Decimal, *, down: bool) -> Decimal:

@@ -17,9 +17,9 @@ from enum import StrEnum
 
 from logos_core.capabilities import IdProfile
 from logos_core.errors import OrderConflictError, PluginContractError
-from logos_core.records import Ledger, Recorded
 from logos_core.lifecycle import IntentState
 from logos_core.orders import ExecutionReport, Order, plain
+from logos_core.records import Ledger, Recorded
 
 PREFIX = "lgs"
 """What every client order id of ours begins with: a venue order that bears it and has no row is ours and unaccounted for."""
@@ -36,7 +36,9 @@ def client_order_id(account_id: str, strategy: str, intent_id: str, profile: IdP
     """
     length = min(profile.max_length, ID_LENGTH)
     if length < MIN_ID_LENGTH:
-        raise PluginContractError(f"client order ids of {length} characters cannot be told apart safely; {MIN_ID_LENGTH} are needed")
+        raise PluginContractError(
+            f"client order ids of {length} characters cannot be told apart safely; {MIN_ID_LENGTH} are needed"
+        )
     named = json.dumps([account_id, strategy, intent_id], ensure_ascii=False).encode()
     digest = base64.b32hexencode(hashlib.sha256(named).digest()).decode().lower()
     made = (PREFIX + digest)[:length]

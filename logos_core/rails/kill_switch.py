@@ -17,16 +17,19 @@ class KillSwitch:
     Args:
         paths: the halt files that cover the account.
         is_present: looks for one.
+        persist: makes a latch outlive the session; it may fail, the latch holds all the same.
     """
 
-    def __init__(self, paths: tuple[str, ...], is_present: Callable[[str], bool]) -> None:
+    def __init__(self, paths: tuple[str, ...], is_present: Callable[[str], bool], persist: Callable[[str], None]) -> None:
         self._paths = paths
         self._is_present = is_present
+        self._persist = persist
         self._latched: str | None = None
 
     def latch(self, reason: str) -> None:
-        """Stop this session's orders for good; nothing else has to work for it."""
+        """Stop this session's orders for good, before anything else; then try to stop those of every later session."""
         self._latched = reason
+        self._persist(reason)
 
     def engaged(self) -> str | None:
         """Return what stops orders now, or None."""

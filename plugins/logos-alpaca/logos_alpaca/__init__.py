@@ -6,20 +6,27 @@ Importing this package imports no SDK; that happens when a session opens.
 from typing import Any
 
 from logos_alpaca.capabilities import CAPABILITIES
+from logos_core.adapter import Adapter
 from logos_core.capabilities import LOGOS_API
 from logos_core.venues import Host, SdkRange, VenueDeclaration, VenueSettings
 
 __version__ = "0.1.0"
 
 
+class AlpacaAdapter(Adapter):
+    """An `Adapter` that opens Alpaca presets and no others."""
+
+    venue_name = "alpaca"
+
+
 def _open(settings: VenueSettings) -> object:
-    from logos_alpaca.venue import AlpacaVenue  # noqa: PLC0415  the SDK comes in here and nowhere else
+    from logos_alpaca.venue import AlpacaVenue
 
     return AlpacaVenue(settings)
 
 
 def _simulate(_variant: str) -> Any:
-    from logos_alpaca.simulator import AlpacaSimulator  # noqa: PLC0415  only who simulates needs it
+    from logos_alpaca.simulator import AlpacaSimulator
 
     return AlpacaSimulator()
 

@@ -97,8 +97,8 @@ class AlpacaVenue:
     @venue_hook
     def reconcile(self, request: ReconcileRequest) -> VenueSnapshot:
         cursor = json.loads(request.cursor) if request.cursor else {"order": None, "fill": None}
-        open_orders = [mapping.report(order) for order in self._pages(self._orders, {"status": "open"}, None)]
-        changed = [mapping.report(order) for order in self._pages(self._orders, {"status": "all"}, cursor["order"])]
+        open_orders = mapping.reports(self._pages(self._orders, {"status": "open"}, None), request.prefix)
+        changed = mapping.reports(self._pages(self._orders, {"status": "all"}, cursor["order"]), request.prefix)
         fills = [mapping.execution(fill) for fill in self._pages(self._fills, {}, cursor["fill"])]
         held = mapping.objects(self._get("/positions"))
         following = {

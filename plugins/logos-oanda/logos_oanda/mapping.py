@@ -6,7 +6,8 @@ Rules:
    order is now is told from the log alone, the same way for the answer to an order, a lookup and a snapshot.
 2. `units` carries the side: positive buys, negative sells.
 3. An order that cannot rest (market, FOK, IOC) and has traded less than it asked for is over, whether or not a cancel is logged.
-4. TIME_IN_FORCE_EXPIRED is EXPIRED, for FOK and IOC too, since that is OANDA's word; every other end without a fill is CANCELED.
+4. TIME_IN_FORCE_EXPIRED is EXPIRED for an order that rested until its time was over. What could not rest and did not fill is
+   CANCELED, as in FIX, and so is everything that ended for another reason.
 5. What an execution cost is `commission` and `guaranteedExecutionFee`, in the account's currency. `halfSpreadCost` is part of the
    price already, `financing` and `pl` belong to the position (specification, OrderFillTransaction; that the half spread is not
    charged besides is inferred from its description as a value that may be negative).
@@ -58,7 +59,6 @@ OTHER_TYPES = frozenset(
 )
 """Orders that logos never sends. Some have neither instrument nor units, so they cannot be reported; their fills are."""
 
-_NEVER_RESTS = frozenset({TimeInForce.FOK, TimeInForce.IOC})
 _ZERO = Decimal(0)
 
 
@@ -139,7 +139,7 @@ def history(
         quantity=abs(units),
         price=number(creation, "price") if order_type is OrderType.LIMIT else None,
         time_in_force=time_in_force,
-        status=_status(traded.quantity, abs(units), time_in_force, ends),
+        status=_status(traded.quantity, abs(units), ends, rests=_rests(order_type, time_in_force)),
         filled_quantity=traded.quantity,
         average_price=_average(traded),
         executions=fills,
@@ -356,17 +356,21 @@ def log_id(body: Row, name: str) -> int:
     return int(value)
 
 
-def _status(traded: Decimal, quantity: Decimal, time_in_force: TimeInForce | None, ends: Sequence[Row]) -> OrderStatus:
+def _rests(order_type: OrderType, time_in_force: TimeInForce | None) -> bool:
+    return order_type is OrderType.LIMIT and time_in_force not in {TimeInForce.FOK, TimeInForce.IOC}
+
+
+def _status(traded: Decimal, quantity: Decimal, ends: Sequence[Row], *, rests: bool) -> OrderStatus:
     if traded > quantity:
         raise BadAnswerError(f"{traded} units were traded of {quantity}")
     if traded == quantity:
         return OrderStatus.FILLED
     if ends:
         expired = text(ends[-1], "reason") == "TIME_IN_FORCE_EXPIRED"
-        return OrderStatus.EXPIRED if expired else OrderStatus.CANCELED
+        return OrderStatus.EXPIRED if expired and rests else OrderStatus.CANCELED
     if not traded:
         return OrderStatus.NEW
-    return OrderStatus.CANCELED if time_in_force in _NEVER_RESTS else OrderStatus.PARTIALLY_FILLED
+    return OrderStatus.PARTIALLY_FILLED if rests else OrderStatus.CANCELED
 
 
 def _parts(fill: Row) -> list[Row]:
@@ -397,7 +401,9 @@ def _type(word: str) -> OrderType:
 
 
 def _time_in_force(body: Row) -> TimeInForce | None:
-    word = text(body, "timeInForce")
+    word = body.get("timeInForce")
+    if word is None:
+        return None
     if word not in FROM_WIRE:
         raise BadAnswerError(f"timeInForce is {word!r}, which logos does not know")
     return FROM_WIRE[word]

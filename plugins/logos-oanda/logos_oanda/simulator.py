@@ -4,8 +4,8 @@ Sources: *specification* is OANDA's published OpenAPI document of the v20 REST A
 environment was seen to answer, mostly in the documentation and the threads of oandapyV20; *inferred* is a belief that neither
 confirms. A belief that could cost money is a constructor argument, so that a test can hold the opposite one.
 
-Left out: stop, take-profit and trailing orders, replacing, streams, financing, the spread, margin, and the log's record of a cancel
-that was refused. Each is refused or absent, never half done.
+Left out: stop, take-profit and trailing orders, replacing, reissues, streams, financing, the spread, margin, and what the log would say
+of a cancel that was refused. Each is refused or absent, never half done. A resting order that fills in part stays the same order.
 """
 
 from __future__ import annotations
