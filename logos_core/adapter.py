@@ -68,6 +68,7 @@ from logos_core.reconciliation import (
 from logos_core.records import AttemptOutcome, Claim, ClaimLostError, Denial, Recorded
 from logos_core.recovery import RecoveryReport, is_abandoned, recover, settle_one
 from logos_core.resolution import Resolver, Standing
+from logos_core.spool import Spool
 from logos_core.venues import BoundVenue, Reply, VenueAskError
 from logos_core.wire import Gate, GateClosedError
 
@@ -115,6 +116,7 @@ class Parts:
     clock: Clock
     is_dead: Callable[[str], bool]
     on_close: Callable[[], None]
+    spool: Spool
     run_folder: Path
 
 
@@ -247,7 +249,7 @@ class Adapter:
         reference = self._with_venue_order_id(self._reference(order))
         self._parts.limiter.take()
         reply = self._parts.venue.cancel(reference)
-        self._note("cancel", _evidence(reply), reference.client_order_id)
+        self._note_or_spool("cancel", {"client_order_id": reference.client_order_id, **_evidence(reply)}, reference.client_order_id)
         report: ExecutionReport | None = None
         for look in range(CANCEL_LOOKS):
             report = self._report_of(reference)
@@ -577,6 +579,14 @@ class Adapter:
             self._parts.ledger.note(kind, body, client_order_id)
         except LedgerError as error:
             self._parts.switch.latch(f"a {kind} event could not be recorded: {error}")
+
+    def _note_or_spool(self, kind: str, body: Mapping[str, Any], client_order_id: str) -> None:
+        """Record what went out towards safety: in the ledger, or beside it until it can be merged."""
+        try:
+            self._parts.ledger.note(kind, body, client_order_id)
+        except LedgerError as error:
+            self._parts.switch.latch(f"a {kind} event could not be recorded: {error}")
+            self._parts.spool.append(kind, {"at": self._parts.clock.now(), **body})
 
     def _reference(self, order: str | OrderReference) -> OrderReference:
         if isinstance(order, OrderReference):

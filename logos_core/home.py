@@ -6,6 +6,7 @@
     ledgers/KEY.json      the registry: where that ledger is, which file it is, how far it had come
     ledgers/KEY.lock      held shared by every session on it, exclusively while it is adopted
     sessions/ID.lock      held for the life of a session: whoever can take it has proof that the session is dead
+    spool/KEY.jsonl       cancels that went out while the account's ledger could not record them
     halt/                 the kill switch: while a file that covers an account is here, no order of it leaves
 
 The locks are `flock` locks. The system releases them when the process ends, however it ends, and never before.
@@ -28,6 +29,7 @@ from attrs import frozen
 from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.events import stamp
 from logos_core.records import LedgerIdentity
+from logos_core.spool import Spool
 
 EVERYTHING = "everything"
 """The scope of a halt that covers every account of this host."""
@@ -80,7 +82,7 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for name in ("ledgers", "sessions", "halt"):
+        for name in ("ledgers", "sessions", "spool", "halt"):
             folder = path / name
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +134,7 @@ class Home:
         return lock
 
     def is_dead(self, session_id: str) -> bool:
-        """Say whether a session is proven dead: its lock is there to be taken, or was never held on this host."""
+        """Say whether a session is proven dead: its lock is there, and can be taken. A missing lock proves nothing."""
         path = self._session_path(session_id)
         if not path.exists():
             return False
@@ -141,6 +143,14 @@ class Home:
             return False
         lock.release()
         return True
+
+    def forget_session(self, session_id: str) -> None:
+        """Remove the lock of a session that ended with nothing in flight."""
+        self._session_path(session_id).unlink(missing_ok=True)
+
+    def spool(self, identity: LedgerIdentity) -> Spool:
+        """Return where an account's cancels wait for a ledger that can record them."""
+        return Spool(self.path / "spool" / f"{key_of(identity)}.jsonl")
 
     def _session_path(self, session_id: str) -> Path:
         return self.path / "sessions" / f"{session_id}.lock"

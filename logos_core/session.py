@@ -34,6 +34,7 @@ from logos_core.recovery import recover
 from logos_core.resolution import Resolver
 from logos_core.runs import RunFolder
 from logos_core.secrets import resolve
+from logos_core.spool import Spool
 from logos_core.venues import BoundVenue, VenueAskError, VenueDeclaration, VenueSettings
 from logos_core.wire import Wire
 
@@ -157,6 +158,8 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         undo.callback(held.release)
         ledger.begin_session(session_id, preset.strategy, process_name())
         register(home, ledger)
+        spool = home.spool(owner)
+        _merge(spool, ledger)
         switch = KillSwitch(home.halt_paths(owner), is_present, _persist(home, owner, clock))
         limiter = _limiter(preset, venue, clock)
         resolver = Resolver(venue=venue, ledger=ledger, limiter=limiter, policy=preset.absence, clock=clock, latch=ledger.latch)
@@ -178,6 +181,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         extensions=extensions,
         clock=clock,
         is_dead=home.is_dead,
+        spool=spool,
         on_close=_closer(ledger, home, run, closing),
         run_folder=run.path,
     )
@@ -188,6 +192,7 @@ def _closer(ledger: SqliteLedger, home: Home, run: RunFolder, closing: ExitStack
         with closing:
             ledger.end_session()
             register(home, ledger)
+            _forget(home, ledger)
             own = [event for event in ledger.events() if event.session_id == ledger.session_id]
             run.write_events(own)
             run.write("metrics.json", _metrics(own))
@@ -195,6 +200,25 @@ def _closer(ledger: SqliteLedger, home: Home, run: RunFolder, closing: ExitStack
             run.seal()
 
     return close
+
+
+def _merge(spool: Spool, ledger: SqliteLedger) -> None:
+    """Move into the ledger what went out while it could not record."""
+    waiting = spool.read()
+    for entry in waiting:
+        ledger.note("spooled", entry, entry["event"].get("client_order_id"))
+    if waiting:
+        spool.clear()
+
+
+def _forget(home: Home, ledger: SqliteLedger) -> None:
+    """Remove this session's lock, unless an attempt of it is in flight: then the lock is what proves the session dead."""
+    own = ledger.session_id
+    in_flight = any(
+        attempt.outcome is None and attempt.session_id == own for known in ledger.unsettled() for attempt in known.attempts
+    )
+    if own is not None and not in_flight:
+        home.forget_session(own)
 
 
 def _metrics(own: list[StoredEvent]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 TYPES = {"LIMIT": OrderType.LIMIT, "MARKET": OrderType.MARKET}
 TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
 LEFT_OUT = ("quoteOrderQty", "stopPrice", "trailingDelta", "icebergQty", "strategyId", "strategyType")
-UNAUTHORISED_PAGE = b"<html><head><title>403 Forbidden</title></head><body>Request blocked.</body></html>"
+HTML_PAGE = b"<html><head><title>403 Forbidden</title></head><body>Request blocked.</body></html>"
 
 _Fields: TypeAlias = Mapping[str, str]
 _Choice = TypeVar("_Choice")
@@ -180,7 +180,7 @@ class BinanceSimulator:
     def error_body(self, status: int) -> HttpResponse:
         """Return a refusal for 401, and for every other status what proves nothing."""
         if status in _PAGES:
-            return HttpResponse(status, UNAUTHORISED_PAGE, (("Content-Type", "text/html"),))
+            return HttpResponse(status, HTML_PAGE, (("Content-Type", "text/html"),))
         answer = _error(status, *_ERRORS.get(status, (-1000, "An unknown error occurred while processing the request.")))
         return _with(answer, ("Retry-After", "60")) if status in {418, 429} else answer
 
@@ -562,7 +562,7 @@ def _weight(route: _Route, request: HttpRequest) -> int:
 
 
 def _signed_part(request: HttpRequest) -> str:
-    """Return what is signed: the query string, then the body, joined without anything (errors page's rule on mixed requests)."""
+    """Return what is signed: the query string, then the body, joined without anything (*inferred*)."""
     return urlsplit(request.target).query + request.body.decode("latin-1")
 
 

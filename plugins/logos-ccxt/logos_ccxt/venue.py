@@ -71,7 +71,9 @@ class BinanceVenue:
 
     @venue_hook
     def instrument(self, symbol: str) -> Instrument:
-        market_id = self._market_id(symbol)
+        market_id = self._listed(symbol)
+        if market_id is None:
+            raise UnknownSymbolError(f"Binance spot does not list {symbol!r}; symbols are spelled like 'BTC/USDT'")
         listed = self._ask(self._exchange.publicGetExchangeInfo, {"symbol": market_id})
         found = mapping.objects(listed.get("symbols")) if isinstance(listed, dict) else []
         if len(found) != 1 or found[0].get("symbol") != market_id:
@@ -213,11 +215,16 @@ class BinanceVenue:
     def _report(self, order: object) -> ExecutionReport:
         return mapping.report(order, self._symbol_of)
 
-    def _market_id(self, symbol: str) -> str:
+    def _listed(self, symbol: str) -> str | None:
+        """Return the id of a spot market, from the markets loaded before or now."""
         market = (self._exchange.markets or self._exchange.load_markets()).get(symbol)
-        if market is None or not market["spot"]:
-            raise UnknownSymbolError(f"Binance spot does not list {symbol!r}; symbols are spelled like 'BTC/USDT'")
-        return str(market["id"])
+        return str(market["id"]) if market and market["spot"] else None
+
+    def _market_id(self, symbol: str) -> str:
+        market_id = self._listed(symbol)
+        if market_id is None:
+            raise BadAnswerError(f"the market {symbol!r} is not listed, so it cannot be asked about")
+        return market_id
 
     def _symbol_of(self, market_id: str) -> str:
         """Return the symbol of a market, also of one that was listed after we loaded them."""

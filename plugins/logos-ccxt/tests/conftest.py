@@ -1,6 +1,6 @@
 """A bound Binance venue on the real ccxt client, in front of its simulator."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import parse_qsl
@@ -55,7 +55,9 @@ class Desk:
     @property
     def plugin(self) -> BinanceVenue:
         """The plugin's own object behind the façade."""
-        return self.venue.hooks.submit.get_hookimpls()[0].plugin
+        plugin = self.venue.hooks.submit.get_hookimpls()[0].plugin
+        assert isinstance(plugin, BinanceVenue)
+        return plugin
 
     @property
     def exchange(self):
@@ -105,7 +107,7 @@ class Desk:
 
 
 @pytest.fixture
-def make_desk() -> Iterator[type[Desk]]:
+def make_desk() -> Iterator[Callable[..., Desk]]:
     desks: list[Desk] = []
 
     def make(**options) -> Desk:
@@ -120,5 +122,5 @@ def make_desk() -> Iterator[type[Desk]]:
 
 
 @pytest.fixture
-def desk(make_desk) -> Desk:
+def desk(make_desk):
     return make_desk()

@@ -119,7 +119,7 @@ def _exceptions(of=ccxt.BaseError):
     return [of, *(found for child in of.__subclasses__() for found in _exceptions(child))]
 
 
-@pytest.mark.parametrize("exception", sorted({*_exceptions()}, key=lambda found: found.__name__))
+@pytest.mark.parametrize("exception", sorted({*_exceptions()}, key=str))
 def test_the_class_of_the_sdk_alone_proves_nothing(exception):
     error = exception("binance Account has insufficient balance for requested action.")
 

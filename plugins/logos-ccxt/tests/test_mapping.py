@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ TRADE = {
     "time": 1_499_827_319_559,
     "isBuyer": True,
 }
-LISTED = {
+LISTED: dict[str, Any] = {
     "baseAsset": "BTC",
     "quoteAsset": "USDT",
     "baseAssetPrecision": 8,

@@ -15,10 +15,11 @@ from logos_core.secrets import resolve
 def test_a_preset_names_this_venue_and_refers_to_every_secret(environment):
     package, _, folder = VENUE.presets.partition(":")
     preset = tomllib.loads(resources.files(package).joinpath(folder, f"binance-{environment}.toml").read_text())
-    names = {reference.removeprefix("env:"): "secret" for reference in preset["credentials"].values()}
+    names = {reference.removeprefix("env:"): "found" for reference in preset["credentials"].values()}
+    secrets = {name: resolve(name, reference, names).reveal() for name, reference in preset["credentials"].items()}
 
     assert ("ccxt:binance", environment) == (preset["venue"], preset["environment"])
-    assert set(VENUE.credentials) == {name for name, text in preset["credentials"].items() if resolve(name, text, names)}
+    assert dict.fromkeys(VENUE.credentials, "found") == secrets
     assert (environment == "simulator") is ("base_url" in preset)
 
 

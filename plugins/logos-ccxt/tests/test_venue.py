@@ -8,10 +8,13 @@ import pytest
 
 from logos_ccxt import VENUE
 from logos_ccxt import venue as venue_module
+from logos_ccxt.capabilities import RECV_WINDOW_MS
+from logos_ccxt.simulator import default_instruments
 from logos_core.capabilities import ExpiryKind, Uniqueness
 from logos_core.clock import ManualClock
 from logos_core.hookspecs import Category, Found, NotSeen, Outcome, UnknownSymbolError
 from logos_core.orders import Fee, OrderStatus
+from logos_core.testing import exchange
 from logos_core.testing.faults import FaultKind
 from logos_core.venues import VenueAskError
 
@@ -96,6 +99,7 @@ def test_an_order_that_never_was_is_not_seen_in_three_places(desk):
     seen = desk.venue.lookup(desk.reference("order9"))
 
     assert isinstance(seen, NotSeen)
+    assert seen.venue_time is not None
     assert ["GET /api/v3/order", "GET /api/v3/openOrders BTCUSDT", "GET /api/v3/allOrders BTCUSDT"] == [
         view.source.partition(" since")[0] for view in seen.views
     ]
@@ -218,7 +222,7 @@ def test_what_passed_the_gateway_in_time_may_be_matched_after_the_window(make_de
     report = desk.submit(desk.market()).result
 
     assert OrderStatus.FILLED is report.status
-    assert report.venue_time - datetime.now(UTC) > timedelta(seconds=VENUE.capabilities["binance"].expiry.window_s)
+    assert report.venue_time - datetime.now(UTC) > timedelta(seconds=RECV_WINDOW_MS / 1000)
     assert ExpiryKind.GATEWAY is VENUE.capabilities["binance"].expiry.kind
 
 
@@ -321,6 +325,30 @@ def test_the_grid_is_the_venues(desk):
 def test_a_symbol_that_is_not_spelled_as_ccxt_spells_it_is_unknown(desk, symbol):
     with pytest.raises(UnknownSymbolError):
         desk.venue.instrument(symbol)
+
+
+def test_an_order_on_a_market_that_is_not_listed_cannot_be_asked_for(desk):
+    with pytest.raises(VenueAskError, match="not listed"):
+        desk.venue.lookup(desk.reference(symbol="XRP/USDT"))
+
+
+def test_a_market_listed_after_we_began_is_read_anew(make_desk):
+    btc, eth = default_instruments()
+    desk = make_desk(instruments=[btc])
+    desk.venue.identify()
+    desk.app.exchange._instruments["ETH/USDT"] = eth
+    desk.app.exchange.submit(
+        exchange.OrderRequest(
+            symbol="ETH/USDT",
+            side=exchange.Side.BUY,
+            type=exchange.OrderType.LIMIT,
+            quantity=D(1),
+            price=D(2000),
+            client_order_id="x",
+        )
+    )
+
+    assert ["ETH/USDT"] == [report.symbol for report in desk.reconcile().open_orders]
 
 
 def test_a_symbol_that_does_not_trade_is_unknown(desk):

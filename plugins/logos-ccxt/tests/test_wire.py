@@ -14,6 +14,7 @@ from logos_core.errors import ConfigurationError
 from logos_core.hookspecs import Category, Outcome, Phase
 from logos_core.testing.faults import FaultKind
 from logos_core.venues import VenueAskError
+from logos_core.wire import GateClosedError
 
 LOST = {
     FaultKind.REQUEST_DROPPED,
@@ -225,9 +226,10 @@ def test_a_market_order_carries_neither_price_nor_time_in_force(desk):
 
 def test_trap_the_window_of_the_sdk_is_twice_the_declared_one(desk):
     desk.submit(desk.market())
-    window_s = VENUE.capabilities["binance"].expiry.window_s
+    window_ms = int(desk.sent("POST", "order")[0]["recvWindow"])
 
-    assert str(int(window_s * 1000)) == desk.sent("POST", "order")[0]["recvWindow"]
+    assert VENUE.capabilities["binance"].expiry.window_s == window_ms / 1000
+    assert "5000" == desk.sent("POST", "order")[0]["recvWindow"]
 
 
 @pytest.mark.parametrize("client_order_id", ["", "a" * 37, "with space", "ümlaut", "a&symbol=ETHUSDT"])
@@ -310,6 +312,18 @@ def test_trap_messages_of_the_sdk_hold_the_signed_address(desk):
     assert "signature" in str(caught.value.__cause__)
     assert "signature" not in str(caught.value)
     assert "NetworkError from ConnectionError" == caught.value.classification.venue_message
+
+
+def test_a_closed_gate_lets_no_byte_through_the_sdk(desk):
+    prepared = desk.venue.prepare(desk.market())
+
+    def gate():
+        raise GateClosedError("SEND_TOO_LATE", "too late", denies=False)
+
+    reply = desk.venue.submit(prepared, (gate,))
+
+    assert (0, Outcome.NOT_SENT) == (desk.submits(), reply.classification.outcome)
+    assert reply.record.closed_by is reply.error
 
 
 def test_a_venue_that_is_not_there_was_sent_nothing(make_desk):

@@ -1,0 +1,1 @@
+"""Measurements of what the rails cost and of what they hold."""
