@@ -127,16 +127,19 @@ DESKS = {
 }
 
 
-def cores() -> tuple[int, int] | None:
-    """Return the client's core and the venue's, or None where there are not two to choose from."""
+def _cores() -> tuple[int, int] | None:
     own = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    total = os.cpu_count() or 1
-    return (own[0], own[-1]) if len(own) > 1 else (0, 1) if total > 1 and own else None
+    return (own[0], own[-1]) if len(own) > 1 else None
 
 
-def pin(core: int) -> None:
-    """Keep this process on one core."""
-    os.sched_setaffinity(0, {core})
+CORES = _cores()
+"""The client's core and the venue's; None where there are not two, or they cannot be chosen. Looked up before anything is pinned."""
+
+
+def pin_client() -> None:
+    """Keep this process on the client's core."""
+    if CORES:
+        os.sched_setaffinity(0, {CORES[0]})
 
 
 class Simulator:
@@ -145,7 +148,7 @@ class Simulator:
     def __init__(self, desk: str, **more: Any) -> None:
         self.desk = DESKS[desk]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.arms", desk, json.dumps(more)],
+            [sys.executable, "-m", "benchmarks.arms", desk, json.dumps({"core": CORES and CORES[1], **more})],
             cwd=ROOT if not (Path.cwd() / "benchmarks").is_dir() else None,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -227,12 +230,12 @@ def guarded(simulator: Simulator, folder: Path) -> Iterator[Adapter]:
         yield adapter
 
 
-def serve(name: str, more: Mapping[str, Any]) -> None:
+def serve(name: str, *, core: int | None, **more: Any) -> None:
     """Serve a venue until the standard input closes."""
     from logos_core.testing.server import LoopbackServer
 
-    if pair := cores():
-        pin(pair[1])
+    if core is not None:
+        os.sched_setaffinity(0, {core})
     desk = DESKS[name]
     kind, arguments = desk.simulator
     app = getattr(importlib.import_module(f"{desk.module}.simulator"), kind)(**{**arguments, **more})
@@ -242,4 +245,4 @@ def serve(name: str, more: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], json.loads(sys.argv[2]))
+    serve(sys.argv[1], **json.loads(sys.argv[2]))

@@ -21,7 +21,7 @@ from typing import Any
 
 from attrs import frozen
 
-from logos_core.hookspecs import BadAnswerError, OrderReference, Position
+from logos_core.hookspecs import BadAnswerError, Position
 from logos_core.orders import (
     Execution,
     ExecutionReport,
@@ -247,7 +247,7 @@ def reportable(order: Row, prefix: str) -> bool:
     return False
 
 
-def find(transactions: Sequence[Row], reference: OrderReference) -> tuple[str | None, Row | None]:
+def find(transactions: Iterable[Row], client_order_id: str) -> tuple[str | None, Row | None]:
     """Return the id of the order that the log shows under our id, and the last reject of it.
 
     A reject in the log proves that its request created no order, whatever its reason, except that of a duplicate: that one says
@@ -257,7 +257,7 @@ def find(transactions: Sequence[Row], reference: OrderReference) -> tuple[str | 
     found: list[str] = []
     reject = None
     for item in transactions:
-        if client_id(item) != reference.client_order_id:
+        if client_id(item) != client_order_id:
             continue
         kind = text(item, "type")
         if kind in {"MARKET_ORDER", "LIMIT_ORDER"}:
@@ -265,9 +265,8 @@ def find(transactions: Sequence[Row], reference: OrderReference) -> tuple[str | 
         elif kind in {"MARKET_ORDER_REJECT", "LIMIT_ORDER_REJECT"}:
             reject = item if item.get("rejectReason") != DUPLICATE else reject
         else:
-            raise BadAnswerError(f"transaction {item.get('id')} carries our id {reference.client_order_id} and is a {kind}")
-    wanted = reference.venue_order_id
-    return wanted if wanted in found else next(iter(found), None), reject
+            raise BadAnswerError(f"transaction {item.get('id')} carries our id {client_order_id} and is a {kind}")
+    return next(iter(found), None), reject
 
 
 def position(body: object) -> Position:

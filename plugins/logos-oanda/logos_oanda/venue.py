@@ -98,7 +98,7 @@ class OandaVenue:
     @venue_hook
     def submit(self, prepared: PreparedOrder) -> ExecutionReport:
         currency = self._known_currency()
-        answer = self._ask(orders.OrderCreate(self._account, data={"order": dict(prepared.wire)}), status=201)
+        answer = self._ask(orders.OrderCreate(self._account, data={"order": dict(prepared.wire)}))
         return mapping.created(answer, currency)
 
     @venue_hook
@@ -113,7 +113,7 @@ class OandaVenue:
     def lookup(self, reference: OrderReference) -> Found | NotSeen:
         currency = self._asked_currency()
         log, last = self._log(_since(reference))
-        order_id, reject = mapping.find(log, reference)
+        order_id, reject = mapping.find(log, reference.client_order_id)
         if order_id is not None:
             return Found(report=mapping.history(log, order_id, currency))
         second = self._second_view(reference)
@@ -238,12 +238,9 @@ class OandaVenue:
             self._summary()
         return self._known_currency()
 
-    def _ask(self, endpoint: object, status: int = 200) -> dict[str, Any]:
-        """Make one request through the SDK, and take note of the log's position."""
+    def _ask(self, endpoint: object) -> dict[str, Any]:
+        """Make one request through the SDK, which refuses all but the expected status, and take note of the log's position."""
         body = self._client.request(endpoint)
-        answer = self._wire.current().answer
-        if answer is None or answer.status != status:
-            raise BadAnswerError(f"expected HTTP {status}, got {answer.status if answer else 'nothing'}")
         if not isinstance(body, dict):
             raise BadAnswerError(f"expected an object, got {type(body).__name__}")
         if "lastTransactionID" in body:

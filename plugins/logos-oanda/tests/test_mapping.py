@@ -130,6 +130,11 @@ def test_day_is_oandas_gfd(word, ours):
     assert ours == mapping.history([{**CREATED, "timeInForce": word}], "2304", "USD").time_in_force
 
 
+def test_an_order_of_a_kind_we_never_send_under_our_id_does_not_go_unseen():
+    with pytest.raises(BadAnswerError, match="is a STOP_ORDER"):
+        mapping.find([{**CREATED, "type": "STOP_ORDER"}], "lgs1")
+
+
 def test_an_answer_about_two_orders_is_none():
     with pytest.raises(BadAnswerError, match="another order"):
         mapping.created({"orderCreateTransaction": CREATED, "orderFillTransaction": fill(orderID="9")}, "USD")

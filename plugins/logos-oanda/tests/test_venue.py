@@ -434,9 +434,9 @@ def test_an_order_that_ends_while_the_snapshot_is_read_is_not_listed_as_open(des
     assert [OrderStatus.FILLED] == [report.status for report in snapshot.changed_orders]
 
 
-def test_orders_that_logos_has_no_words_for_are_left_out_unless_they_bear_our_prefix(desk):
-    def with_a_stop(identity):
-        stop = {"id": "9", "type": "TAKE_PROFIT", "state": "PENDING", "tradeID": "5", "clientExtensions": {"id": identity}}
+def test_orders_that_logos_has_no_words_for_are_left_out_unless_they_are_new_to_it_or_bear_our_prefix(desk):
+    def with_a_stop(identity, kind="TAKE_PROFIT"):
+        stop = {"id": "9", "type": kind, "state": "PENDING", "tradeID": "5", "clientExtensions": {"id": identity}}
         return lambda request: (
             HttpResponse.json(200, {"orders": [stop], "lastTransactionID": "3"})
             if request.path.endswith("/pendingOrders")
@@ -450,6 +450,9 @@ def test_orders_that_logos_has_no_words_for_are_left_out_unless_they_bear_our_pr
 
     assert () == snapshot.open_orders
     with pytest.raises(VenueAskError, match="is a 'TAKE_PROFIT'"):
+        desk.reconcile()
+    desk.app.handle = with_a_stop("another", "INVENTED")
+    with pytest.raises(VenueAskError, match="is a 'INVENTED'"):
         desk.reconcile()
 
 
@@ -525,3 +528,33 @@ def test_a_log_that_stops_early_is_never_taken_for_the_whole(desk):
 def test_an_unreadable_cursor_is_never_read_as_the_beginning(desk):
     with pytest.raises(VenueAskError):
         desk.venue.reconcile(ReconcileRequest(cursor="", symbols=(), prefix="lgs"))
+
+
+def _answering(desk, part, body):
+    handle = desk.app.handle
+    desk.app.handle = lambda request: HttpResponse.json(200, body) if part in request.path else handle(request)
+
+
+def test_the_summary_of_another_account_is_refused(desk):
+    _answering(desk, "/summary", {"account": {"id": "101-001-7654321-001", "currency": "USD"}, "lastTransactionID": "3"})
+
+    with pytest.raises(VenueAskError, match="got 101-001-7654321-001"):
+        desk.venue.identify()
+
+
+def test_a_lookup_that_gives_another_order_is_refused(desk):
+    desk.submit("other", price=Decimal("1.05"))
+    _answering(desk, "/orders/@", {"order": {"id": "4", "clientExtensions": {"id": "other"}}})
+
+    with pytest.raises(VenueAskError, match="got an order of the id other"):
+        desk.venue.lookup(desk.reference())
+
+
+def test_the_creation_of_another_order_is_refused(desk):
+    desk.submit(price=Decimal("1.05"))
+    first = desk.reconcile()
+    desk.app.exchange.fill("4", Decimal(100))
+    _answering(desk, "/transactions/4", {"transaction": {"id": "44"}})
+
+    with pytest.raises(VenueAskError, match="asked for transaction 4, got 44"):
+        desk.reconcile(first.cursor)

@@ -1,0 +1,192 @@
+"""Measure what the rails cost, against the budgets, and say what passes.
+
+Counts are exact. Ratios compare arms inside one interleaved run and are *inconclusive*, never failed, when the machine is too noisy
+to tell. Absolute times are shown to say where a ratio came from; none of them passes or fails anything.
+"""
+
+import argparse
+import multiprocessing
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from benchmarks import bench_orders, floor, lost, startup
+from benchmarks.arms import CORES, DESKS
+
+
+class Verdict(StrEnum):
+    """What a measurement says of its budget."""
+
+    PASS = "pass"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "inconclusive"
+
+
+@frozen(kw_only=True)
+class Row:
+    """One line of the table."""
+
+    budget: str
+    what: str
+    bound: str
+    measured: str
+    verdict: Verdict
+
+
+@frozen(kw_only=True)
+class Size:
+    """How much is measured."""
+
+    blocks: int
+    synced_orders: int
+    kills: int
+    killed_orders: int
+    pairs: int
+
+
+FULL = Size(blocks=7, synced_orders=2_000, kills=100, killed_orders=10_000, pairs=15)
+QUICK = Size(blocks=3, synced_orders=500, kills=20, killed_orders=1_000, pairs=7)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print the table, and return 0 if nothing failed."""
+    chosen = _parser().parse_args(arguments)
+    size = QUICK if chosen.quick else FULL
+    folder = Path(tempfile.mkdtemp(prefix="logos-bench-", dir=chosen.folder or _disk()))
+    print(f"in {folder} ({floor.file_system(folder) or 'unknown file system'}); {_about_cores()}", flush=True)
+    try:
+        rows = list(_measured(chosen.only or list(BUDGETS), size, folder, chosen.venue or list(DESKS)))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    failed = sum(row.verdict is Verdict.FAIL for row in rows)
+    unclear = sum(row.verdict is Verdict.INCONCLUSIVE for row in rows)
+    print(f"{len(rows) - failed - unclear} pass, {failed} fail, {unclear} inconclusive")
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description="Measure what the rails cost.")
+    parser.add_argument("--only", nargs="+", metavar="BUDGET", choices=list(BUDGETS), help=f"some of {', '.join(BUDGETS)}")
+    parser.add_argument("--venue", nargs="+", choices=list(DESKS), help="some of the venues, for P1")
+    parser.add_argument("--quick", action="store_true", help="less of everything; good enough to see a mistake")
+    parser.add_argument("--folder", type=Path, help="a folder on the disk to measure on")
+    return parser
+
+
+def _measured(budgets: Iterable[str], size: Size, folder: Path, venues: list[str]) -> Iterator[Row]:
+    print(f"{'':4} {'what':40} {'budget':22} {'verdict':13} measured", flush=True)
+    for budget in budgets:
+        for number, measure in enumerate(BUDGETS[budget](size, folder / budget, venues)):
+            row = measure()
+            print(f"{row.budget:4} {row.what:40} {row.bound:22} {row.verdict.value:13} {row.measured}", flush=True)
+            shutil.rmtree(folder / budget / str(number), ignore_errors=True)
+            yield row
+
+
+def _alone(what: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call a function in a fresh process: nothing that was measured before has warmed or filled it."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(what, arguments, options)
+
+
+def _row(budget: str, what: str, bound: str, judge: Callable[[], tuple[str, Verdict]]) -> Row:
+    """Measure one thing. What cannot be measured has failed, and says why."""
+    try:
+        measured, verdict = judge()
+    except Exception as error:
+        measured, verdict = f"could not be measured: {type(error).__name__}: {error}", Verdict.FAIL
+    return Row(budget=budget, what=what, bound=bound, measured=measured, verdict=verdict)
+
+
+def _at_most(value: float, most: float, trouble: str | None = None) -> Verdict:
+    if trouble is not None:
+        return Verdict.INCONCLUSIVE
+    return Verdict.PASS if value <= most else Verdict.FAIL
+
+
+def _p1(size: Size, folder: Path, venues: list[str]) -> Iterator[Callable[[], Row]]:
+    for name in venues:
+
+        def judge(name: str = name) -> tuple[str, Verdict]:
+            found = _alone(bench_orders.over_floor, name, folder / name, blocks=size.blocks)
+            return _said(found), _at_most(found.median, 1.10, found.trouble)
+
+        yield partial(_row, "P1", f"guarded submit ÷ FLOOR, {DESKS[name].sdk}", "≤ 1.10, stretch 1.05", judge)
+
+
+def _p5(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
+    def judge() -> tuple[str, Verdict]:
+        found = _alone(bench_orders.syncs_per_order, folder, orders=size.synced_orders)
+        return f"{found:.4f} over {size.synced_orders:,} orders", _at_most(found, 2.02)
+
+    yield partial(_row, "P5", "syncs per order, one thread", "≤ 2.02", judge)
+
+
+def _p9(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
+    def judge() -> tuple[str, Verdict]:
+        found = _alone(lost.kill, "alpaca", folder, kills=size.kills, orders=size.killed_orders)
+        return str(found), _at_most(found.lost, 0)
+
+    yield partial(_row, "P9", f"orders lost to ≥ {size.kills} kill -9", "0", judge)
+
+
+def _p10(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
+    for arguments in (["--help"], ["venues"]):
+
+        def judge(arguments: list[str] = arguments) -> tuple[str, Verdict]:
+            found = startup.command(arguments, folder, pairs=size.pairs)
+            if found.broken is not None:
+                return found.broken, Verdict.FAIL
+            return _said(found), _at_most(found.median, 10, found.trouble)
+
+        yield partial(_row, "P10", f"logos {arguments[0]}", "≤ 10, stretch 6", judge)
+
+
+def _p11(_: Size, folder: Path, __: list[str]) -> Iterator[Callable[[], Row]]:
+    def modules() -> tuple[str, Verdict]:
+        found = startup.imported(folder)
+        return ", ".join(found.heavy) or "none", _at_most(len(found.heavy), 0)
+
+    def resident() -> tuple[str, Verdict]:
+        found = startup.imported(folder)
+        unknown = None if found.resident_mib else "this system does not tell"
+        return unknown or f"{found.resident_mib:.1f} MiB", _at_most(found.resident_mib, 30, unknown)
+
+    yield partial(_row, "P11", "import logos_core: heavy modules", "none", modules)
+    yield partial(_row, "P11", "import logos_core: resident", "≤ 30 MiB", resident)
+
+
+def _p14(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
+    def judge() -> tuple[str, Verdict]:
+        found = _alone(bench_orders.many_open, folder, blocks=size.blocks)
+        return _said(found), _at_most(found.median, 1.1, found.trouble)
+
+    yield partial(_row, "P14", "submit with 3,000 open orders ÷ with 20", "≤ 1.1", judge)
+
+
+BUDGETS = {"P1": _p1, "P5": _p5, "P9": _p9, "P10": _p10, "P11": _p11, "P14": _p14}
+
+
+def _said(found: floor.Comparison | startup.Startup) -> str:
+    return str(found) if found.trouble is None else f"{found.trouble}; {found}"
+
+
+def _disk() -> str:
+    """Return a folder for temporary files that is on a disk."""
+    places = (tempfile.gettempdir(), str(Path.cwd()))
+    return next((place for place in places if floor.file_system(Path(place)) not in floor.MEMORY_FILE_SYSTEMS), places[0])
+
+
+def _about_cores() -> str:
+    return f"client on core {CORES[0]}, venue on core {CORES[1]}" if CORES else "client and venue share what cores there are"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""A ledger that has forgotten is not trusted with a new order until it has been told."""
+
+import sqlite3
+
+import pytest
+
+from logos_core import LedgerAdoptionError, Order, OrderConflictError
+from logos_core.adoption import adopt
+from logos_core.clock import SystemClock
+from logos_core.home import Home
+from logos_core.ledger.sqlite import SqliteLedger
+from logos_core.session import register
+
+
+def _submit(adapter, symbol, price="1"):
+    return adapter.submit(Order.limit(symbol, "buy", quantity="1", price=price, intent_id="once"))
+
+
+def _lose(desk):
+    (entry,) = Home(desk.home).ledgers()
+    for path in entry.path.parent.glob(entry.path.name + "*"):
+        path.unlink()
+    return entry.path
+
+
+def _adopt(desk, adapter_of_another_home, path):
+    """What `logos ledger adopt` does, without its command line."""
+    parts = adapter_of_another_home._parts
+    ledger = SqliteLedger.create(path, parts.ledger.identity, SystemClock())
+    ledger.begin_session("adoption", "adopt", "test")
+    adopted = adopt(parts.venue, ledger, (desk.symbol,))
+    ledger.end_session()
+    register(Home(desk.home), ledger)
+    ledger.close()
+    return adopted
+
+
+def test_a_deleted_ledger_refuses_until_adopted_and_then_answers(desk):
+    with desk.open() as adapter:
+        first = _submit(adapter, desk.symbol)
+        path = _lose(desk)
+        with pytest.raises(LedgerAdoptionError):
+            desk.open()
+        adopted = _adopt(desk, adapter, path)
+    with desk.open() as adapter:
+        again = _submit(adapter, desk.symbol)
+        with pytest.raises(OrderConflictError):
+            _submit(adapter, desk.symbol, price="2")
+
+    assert 1 == adopted
+    assert first.venue_order_id == again.venue_order_id
+    assert 1 == len(desk.server.orders())
+
+
+def test_a_new_home_on_an_account_that_has_traded_refuses_the_order(desk, tmp_path):
+    with desk.open() as adapter:
+        _submit(adapter, desk.symbol)
+
+    with pytest.raises(LedgerAdoptionError):
+        with desk.open(home=tmp_path / "another machine") as adapter:
+            _submit(adapter, desk.symbol)
+
+    assert 1 == len(desk.server.orders())
+
+
+def test_an_older_copy_of_the_ledger_is_refused(alpaca):
+    with alpaca.open():
+        pass
+    (entry,) = Home(alpaca.home).ledgers()
+    with sqlite3.connect(entry.path) as live:
+        live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    copy = entry.path.read_bytes()
+    with alpaca.open() as adapter:
+        _submit(adapter, alpaca.symbol)
+    for path in entry.path.parent.glob(entry.path.name + "-*"):
+        path.unlink()
+    entry.path.write_bytes(copy)
+
+    with pytest.raises(LedgerAdoptionError):
+        alpaca.open()
+
+
+def test_the_client_order_id_of_an_intent_is_the_same_on_another_machine(desk, tmp_path):
+    with desk.open() as adapter:
+        here = adapter._parts.cache.client_order_id("rebalance-2026-11-23")
+    with desk.open(home=tmp_path / "another machine") as adapter:
+        there = adapter._parts.cache.client_order_id("rebalance-2026-11-23")
+
+    assert here == there
+    assert here.startswith("lgs")
