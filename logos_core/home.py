@@ -26,10 +26,14 @@ from typing import Any
 import platformdirs
 from attrs import frozen
 
+from logos_core.clock import Clock
 from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.events import stamp
 from logos_core.records import LedgerIdentity
 from logos_core.spool import Spool
+
+OPENING_WAIT_S = 60.0
+OPENING_PAUSE_S = 0.02
 
 EVERYTHING = "everything"
 """The scope of a halt that covers every account of this host."""
@@ -122,6 +126,22 @@ class Home:
         lock = self._lock(self.path / "ledgers" / f"{key_of(identity)}.lock", exclusive=exclusive)
         if lock is None:
             raise LedgerError(f"a session has the ledger of {identity.account_id} open; close it first (see `logos status`)")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def opening(self, identity: LedgerIdentity, clock: Clock) -> Iterator[None]:
+        """Let one process at a time find, make and register an account's ledger; the others wait their turn, within a bound."""
+        path = self.path / "ledgers" / f"{key_of(identity)}.opening"
+        end_s = clock.monotonic_s() + OPENING_WAIT_S
+        while (lock := self._lock(path, exclusive=True)) is None:
+            if clock.monotonic_s() > end_s:
+                raise LedgerError(
+                    f"another process has been opening the ledger of {identity.account_id} for {OPENING_WAIT_S} s; see {path}"
+                )
+            clock.sleep(OPENING_PAUSE_S)
         try:
             yield
         finally:

@@ -151,13 +151,13 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
     owner = LedgerIdentity(venue=venue.name, environment=identity.environment, account_id=identity.account_id)
     with ExitStack() as undo:
         undo.enter_context(home.ledger_lock(owner, exclusive=False))
-        ledger = open_ledger(venue, owner, preset, home, clock)
-        undo.callback(ledger.close)
         session_id = new_id()
-        held = home.hold_session(session_id)
-        undo.callback(held.release)
-        ledger.begin_session(session_id, preset.strategy, process_name())
-        register(home, ledger)
+        undo.callback(home.hold_session(session_id).release)
+        with home.opening(owner, clock):
+            ledger = open_ledger(venue, owner, preset, home, clock)
+            undo.callback(ledger.close)
+            ledger.begin_session(session_id, preset.strategy, process_name())
+            register(home, ledger)
         spool = home.spool(owner)
         _merge(spool, ledger)
         switch = KillSwitch(home.halt_paths(owner), is_present, _persist(home, owner, clock))
@@ -182,24 +182,39 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         clock=clock,
         is_dead=home.is_dead,
         spool=spool,
-        on_close=_closer(ledger, home, run, closing),
+        on_close=_closer(ledger, home, run, clock, closing),
         run_folder=run.path,
     )
 
 
-def _closer(ledger: SqliteLedger, home: Home, run: RunFolder, closing: ExitStack) -> Callable[[], None]:
+def _closer(ledger: SqliteLedger, home: Home, run: RunFolder, clock: Clock, closing: ExitStack) -> Callable[[], None]:
     def close() -> None:
         with closing:
+            if ledger.broken is not None:  # its caller was told; what it holds is for recovery
+                run.write_text("session.md", f"# {run.path.name}\n\nThe ledger failed: {ledger.broken}\n")
+                return
             ledger.end_session()
-            register(home, ledger)
+            _register_again(home, ledger, clock)
             _forget(home, ledger)
-            own = [event for event in ledger.events() if event.session_id == ledger.session_id]
-            run.write_events(own)
-            run.write("metrics.json", _metrics(own))
-            run.write_text("session.md", _session_page(run, own))
-            run.seal()
+            _leave_evidence(run, ledger)
 
     return close
+
+
+def _leave_evidence(run: RunFolder, ledger: SqliteLedger) -> None:
+    own = list(ledger.session_events())
+    run.write_events(own)
+    run.write("metrics.json", _metrics(own))
+    run.write_text("session.md", _session_page(run, own))
+    run.seal()
+
+
+def _register_again(home: Home, ledger: SqliteLedger, clock: Clock) -> None:
+    """Let the host remember how far the ledger came, unless another has taken its place meanwhile."""
+    with home.opening(ledger.identity, clock):
+        known = home.registered(ledger.identity)
+        if known is not None and known.ledger_id == ledger.ledger_id():
+            register(home, ledger)
 
 
 def _merge(spool: Spool, ledger: SqliteLedger) -> None:

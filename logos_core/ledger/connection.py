@@ -6,6 +6,7 @@ commits with the power.
 """
 
 import functools
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ class Connection:
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         self._connection = self._guarded(lambda: apsw.Connection(str(path), flags=flags))
         self._guarded(self._configure)
+        self._inode = path.stat().st_ino
 
     def _configure(self) -> None:
         self._connection.set_busy_timeout(BUSY_TIMEOUT_MS)
@@ -88,6 +90,16 @@ class Connection:
                 if isinstance(error, apsw.Error) and not isinstance(error, apsw.ConstraintError):
                     raise self._storage_error(error) from error
                 raise
+
+    def require_file(self) -> None:
+        """Refuse to go on in a file that is no longer where the next session will look for it."""
+        try:
+            in_place = os.stat(self.path).st_ino == self._inode  # noqa: PTH116  on the path of every order
+        except OSError:
+            in_place = False
+        if not in_place:
+            self.broken = f"the ledger {self.path} was removed or replaced while in use; put it back, or run `logos ledger adopt`"
+            raise LedgerError(self.broken)
 
     def close(self) -> None:
         """Close the file."""

@@ -157,10 +157,12 @@ class SqliteLedger:
 
         Raises:
             ClaimLostError: somebody else claimed the intent first.
+            LedgerError: the ledger cannot be used, or its file is no longer in its place.
         """
         now = self._clock.now()
         try:
             with self._db.transaction():
+                self._db.require_file()
                 denial = deny() or self._latch_denial()
                 if denial:
                     raise _DeniedError(denial)
@@ -457,13 +459,18 @@ class SqliteLedger:
 
     def events(self, client_order_id: str | None = None) -> Iterator[StoredEvent]:
         """Return all events in order, or those of one intent."""
-        columns = "sequence, session_id, number, kind, body, previous, hash"
         if client_order_id is None:
-            rows = self._db.rows(f"SELECT {columns} FROM events ORDER BY sequence")
-        else:
-            of = "(SELECT id FROM intents WHERE client_order_id = ?)"
-            rows = self._db.rows(f"SELECT {columns} FROM events WHERE intent = {of} ORDER BY sequence", client_order_id)
-        for sequence, session_id, number, kind, body, previous, hashed in rows:
+            return self._events("")
+        return self._events("WHERE intent = (SELECT id FROM intents WHERE client_order_id = ?)", client_order_id)
+
+    def session_events(self) -> Iterator[StoredEvent]:
+        """Return the events of this object's own session."""
+        return self._events("WHERE session_id = ?", self._session)
+
+    def _events(self, where: str, *bindings: Any) -> Iterator[StoredEvent]:
+        columns = "sequence, session_id, number, kind, body, previous, hash"
+        for row in self._db.rows(f"SELECT {columns} FROM events {where} ORDER BY sequence", *bindings):
+            sequence, session_id, number, kind, body, previous, hashed = row
             yield StoredEvent(
                 sequence=sequence, session_id=session_id, number=number, kind=kind, body=body, previous=previous, hash=hashed
             )

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ from logos_alpaca.simulator import AlpacaSimulator
 from logos_ccxt.simulator import BinanceSimulator
 from logos_core import Adapter
 from logos_core.testing.server import LoopbackServer
-from logos_oanda.simulator import OandaSimulator
+from logos_oanda.simulator import ACCOUNT, OandaSimulator
 
-ACCOUNT = "101-001-1234567-001"
 VENUES = ("alpaca", "oanda", "ccxt:binance")
 SYMBOLS = {"alpaca": "AAPL", "oanda": "EUR_USD", "ccxt:binance": "BTC/USDT"}
+RESTING_PRICES = {"alpaca": "10", "oanda": "0.5", "ccxt:binance": "1000"}
 _CREDENTIALS = {"alpaca": ("key_id", "secret_key"), "oanda": ("token",), "ccxt:binance": ("api_key", "secret")}
 
 
@@ -28,6 +29,7 @@ class Desk:
         self.folder = folder
         self.venue = venue
         self.symbol = SYMBOLS[venue]
+        self.resting_price = RESTING_PRICES[venue]
         self.server = LoopbackServer(_simulator(venue), hold_s=10)
         self.home = folder / "home"
 
@@ -56,7 +58,7 @@ class Desk:
 def _simulator(venue: str) -> object:
     if venue == "alpaca":
         return AlpacaSimulator(requests_per_minute=None)
-    return OandaSimulator() if venue == "oanda" else BinanceSimulator()
+    return OandaSimulator(fee_rate=Decimal("0.001")) if venue == "oanda" else BinanceSimulator()
 
 
 @pytest.fixture(params=VENUES)

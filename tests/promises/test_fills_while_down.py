@@ -9,7 +9,7 @@ FEES_WITH_THE_EXECUTION = {"alpaca": False, "oanda": True, "ccxt:binance": True}
 
 
 def test_a_resting_order_that_fills_while_we_are_down_appears_once(desk):
-    order = Order.limit(desk.symbol, "buy", quantity="2", price="1", intent_id="resting")
+    order = Order.limit(desk.symbol, "buy", quantity="2", price=desk.resting_price, intent_id="resting")
     with desk.open() as adapter:
         resting = adapter.submit(order)
     desk.server.app.exchange.fill(resting.venue_order_id, Decimal(2))
@@ -26,7 +26,7 @@ def test_a_resting_order_that_fills_while_we_are_down_appears_once(desk):
 
 
 def test_a_partial_fill_and_a_further_one_are_two_executions(desk):
-    order = Order.limit(desk.symbol, "buy", quantity="3", price="1", intent_id="in parts")
+    order = Order.limit(desk.symbol, "buy", quantity="3", price=desk.resting_price, intent_id="in parts")
     with desk.open() as adapter:
         resting = adapter.submit(order)
         desk.server.app.exchange.fill(resting.venue_order_id, Decimal(1))

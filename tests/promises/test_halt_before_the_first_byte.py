@@ -23,7 +23,7 @@ STOPPED_AFTER_COMMIT = """
     SqliteLedger.claim = claim_then_stop
     with Adapter.open(sys.argv[1]) as adapter:
         try:
-            print(json.dumps(adapter.submit(Order.limit(sys.argv[2], "buy", quantity="1", price="1", intent_id="stopped")).status))
+            print(json.dumps(adapter.submit(Order.limit(sys.argv[2], "buy", quantity="1", price=sys.argv[3], intent_id="stopped")).status))
         except LogosError as error:
             print(json.dumps([type(error).__name__, getattr(error, "reason", None)]))
         print(json.dumps([recorded.state for recorded in adapter.ledger.recorded(9)]))
@@ -40,7 +40,7 @@ def _until_stopped(worker) -> None:
 
 
 def test_a_halt_while_the_process_is_stopped_keeps_the_order_in(desk):
-    worker = desk.spawn(STOPPED_AFTER_COMMIT, desk.symbol)
+    worker = desk.spawn(STOPPED_AFTER_COMMIT, desk.symbol, desk.resting_price)
     _until_stopped(worker)
     Home(desk.home).halt(EVERYTHING, "the operator", "drill", SystemClock().now())
     os.kill(worker.pid, signal.SIGCONT)
@@ -52,7 +52,7 @@ def test_a_halt_while_the_process_is_stopped_keeps_the_order_in(desk):
 
 
 def test_a_process_that_wakes_up_too_late_does_not_send_that_attempt(alpaca):
-    worker = alpaca.spawn(STOPPED_AFTER_COMMIT, alpaca.symbol)
+    worker = alpaca.spawn(STOPPED_AFTER_COMMIT, alpaca.symbol, alpaca.resting_price)
     _until_stopped(worker)
     time.sleep(0.4)
     os.kill(worker.pid, signal.SIGCONT)

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from logos_core import LedgerAdoptionError, Order, OrderConflictError
+from logos_core import LedgerAdoptionError, LedgerError, Order, OrderConflictError
 from logos_core.adoption import adopt
 from logos_core.clock import SystemClock
 from logos_core.home import Home
@@ -12,8 +12,8 @@ from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.session import register
 
 
-def _submit(adapter, symbol, price="1"):
-    return adapter.submit(Order.limit(symbol, "buy", quantity="1", price=price, intent_id="once"))
+def _submit(adapter, desk, price=None):
+    return adapter.submit(Order.limit(desk.symbol, "buy", quantity="1", price=price or desk.resting_price, intent_id="once"))
 
 
 def _lose(desk):
@@ -37,15 +37,15 @@ def _adopt(desk, adapter_of_another_home, path):
 
 def test_a_deleted_ledger_refuses_until_adopted_and_then_answers(desk):
     with desk.open() as adapter:
-        first = _submit(adapter, desk.symbol)
+        first = _submit(adapter, desk)
         path = _lose(desk)
         with pytest.raises(LedgerAdoptionError):
             desk.open()
         adopted = _adopt(desk, adapter, path)
     with desk.open() as adapter:
-        again = _submit(adapter, desk.symbol)
+        again = _submit(adapter, desk)
         with pytest.raises(OrderConflictError):
-            _submit(adapter, desk.symbol, price="2")
+            _submit(adapter, desk, price="20")
 
     assert 1 == adopted
     assert first.venue_order_id == again.venue_order_id
@@ -54,11 +54,11 @@ def test_a_deleted_ledger_refuses_until_adopted_and_then_answers(desk):
 
 def test_a_new_home_on_an_account_that_has_traded_refuses_the_order(desk, tmp_path):
     with desk.open() as adapter:
-        _submit(adapter, desk.symbol)
+        _submit(adapter, desk)
 
     with pytest.raises(LedgerAdoptionError):
         with desk.open(home=tmp_path / "another machine") as adapter:
-            _submit(adapter, desk.symbol)
+            _submit(adapter, desk)
 
     assert 1 == len(desk.server.orders())
 
@@ -71,7 +71,7 @@ def test_an_older_copy_of_the_ledger_is_refused(alpaca):
         live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     copy = entry.path.read_bytes()
     with alpaca.open() as adapter:
-        _submit(adapter, alpaca.symbol)
+        _submit(adapter, alpaca)
     for path in entry.path.parent.glob(entry.path.name + "-*"):
         path.unlink()
     entry.path.write_bytes(copy)
@@ -88,3 +88,13 @@ def test_the_client_order_id_of_an_intent_is_the_same_on_another_machine(desk, t
 
     assert here == there
     assert here.startswith("lgs")
+
+
+def test_a_session_whose_ledger_is_deleted_under_it_sends_nothing_more(alpaca):
+    with alpaca.open() as adapter:
+        _submit(adapter, alpaca)
+        _lose(alpaca)
+        with pytest.raises(LedgerError):
+            adapter.submit(Order.limit(alpaca.symbol, "buy", quantity="1", price="10", intent_id="twice"))
+
+    assert 1 == len(alpaca.server.orders())

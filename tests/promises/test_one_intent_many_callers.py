@@ -3,13 +3,13 @@
 import json
 import threading
 
-from logos_core import LogosError, Order, OrderInFlightError, Adapter
+from logos_core import Adapter, LogosError, Order, OrderInFlightError
 
 SUBMIT = """
     import json, sys
     from logos_core import Adapter, Order, OrderInFlightError
     with Adapter.open(sys.argv[1]) as adapter:
-        order = Order.limit(sys.argv[2], "buy", quantity="1", price="1", intent_id="everyone")
+        order = Order.limit(sys.argv[2], "buy", quantity="1", price=sys.argv[3], intent_id="everyone")
         try:
             print(json.dumps(adapter.submit(order).venue_order_id))
         except OrderInFlightError:
@@ -18,7 +18,7 @@ SUBMIT = """
 
 
 def test_thirty_two_threads_make_one_order(desk):
-    order = Order.limit(desk.symbol, "buy", quantity="1", price="1", intent_id="everyone")
+    order = Order.limit(desk.symbol, "buy", quantity="1", price=desk.resting_price, intent_id="everyone")
     results: list[str] = []
     start = threading.Barrier(32)
 
@@ -46,7 +46,7 @@ def test_thirty_two_threads_make_one_order(desk):
 
 
 def test_eight_processes_make_one_order(desk):
-    workers = [desk.spawn(SUBMIT, desk.symbol) for _ in range(8)]
+    workers = [desk.spawn(SUBMIT, desk.symbol, desk.resting_price) for _ in range(8)]
     said = [worker.communicate(timeout=60) for worker in workers]
     held = [held["venue_order_id"] for held in desk.server.orders()]
 

@@ -12,7 +12,7 @@ from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 
 def test_a_second_session_leaves_the_firsts_request_alone(desk):
     desk.server.plan = FaultPlan([Fault(kind=FaultKind.DELAY_AFTER, operation="submit", nth=1, delay_s=1.5)], seed=1)
-    order = Order.limit(desk.symbol, "buy", quantity="1", price="1", intent_id="hanging")
+    order = Order.limit(desk.symbol, "buy", quantity="1", price=desk.resting_price, intent_id="hanging")
     reports = []
     with desk.open(timeout_s=8.0) as first:
         caller = threading.Thread(target=lambda: reports.append(first.submit(order)))

@@ -2,8 +2,8 @@
 
 Rules:
 
-1. Every kind of fault meets a submit. What follows a fault that may lead to a second send is an order without one, so that the second
-   send does not meet the next fault.
+1. Every kind of fault meets a submit. Where an order may be sent again, the second send is counted too, so that it does not meet the
+   next fault.
 2. The kills come early, while little is unknown: everything later is lived through by a session that recovered.
 3. Where an id may be used again after a fill, a request delivered twice is given to an order that rests. A market order delivered twice
    by the network would really be two orders there, and no client could prevent it.
@@ -68,8 +68,10 @@ class Scenario:
 
 
 def unit_of(instrument: SimulatedInstrument) -> Decimal:
-    """Return a quantity that is worth a few hundred, whole where one is worth less than that."""
-    magnitude = (TYPICAL_WORTH / instrument.last).adjusted()
+    """Return a quantity that is worth some hundreds at most; not less than one, as shares are traded, unless one is worth more."""
+    magnitude = 0 if instrument.last < TYPICAL_WORTH * 2 else (TYPICAL_WORTH / instrument.last).adjusted()
+    if instrument.last < 10:
+        magnitude = 2
     return max(Decimal(1).scaleb(magnitude), instrument.min_quantity, instrument.quantity_step)
 
 
@@ -139,7 +141,11 @@ class _Composer:
             riches = unit_of(self._main) * 1_000_000
             self._add("without the funds", _limit(self._main, "buy", riches, price_at(self._main, "0.9")))
             self._add("without the funds, submitted twice", _limit(self._main, "buy", riches, price_at(self._main, "0.8")), times=2)
-        self._met_by(Fault(kind=FaultKind.STATUS_BEFORE, operation="submit", status=401))
+        self._refused()
+
+    def _refused(self) -> None:
+        self._faults.append(Fault(kind=FaultKind.STATUS_BEFORE, operation="submit", nth=self._submits + 1, status=401))
+        self._add("401 before anything", self._crossing())
 
     def _taking(self) -> None:
         unit, price = unit_of(self._thin), price_at(self._thin, "1.1")
@@ -156,10 +162,9 @@ class _Composer:
     def _met_by(self, fault: Fault) -> None:
         rests = fault.kind is FaultKind.DUPLICATE_DELIVERY or self._random.random() < 0.4
         self._faults.append(_on(fault, self._submits + 1))
-        said = f"{fault.kind.value} {fault.status}" if fault.status else fault.kind.value
-        self._add(said, self._resting() if rests else self._either())
-        if fault.kind in _MAY_BE_SENT_AGAIN:
-            self._add(f"after {said}", self._either())
+        self._add(fault.kind.value, self._resting() if rests else self._either())
+        if fault.kind in _MAY_BE_SENT_AGAIN and not is_reusable(self._capabilities):
+            self._submits += 1
 
     def _killed_at(self, kind: FaultKind) -> None:
         self._kills.append(self._submits + 1)

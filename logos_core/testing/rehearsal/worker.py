@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from logos_core.adapter import Adapter
-from logos_core.capabilities import Uniqueness
 from logos_core.errors import (
     LogosError,
     OrderConflictError,
@@ -75,7 +74,7 @@ def main(arguments: list[str]) -> None:
         if job["settle"]:
             for recorded in adapter.ledger.unsettled():
                 _show(recorded)
-            _settle(adapter, intents)
+            _settle(adapter, intents, resend=job["resend"])
             _reconcile(adapter)
         said: dict[str, Any] = {"ledger": str(adapter.ledger.path), "latched": adapter.ledger.latched()}
     say(event="done", **said)
@@ -116,14 +115,13 @@ def _show(recorded: Recorded) -> None:
     )
 
 
-def _settle(adapter: Adapter, intents: list[Planned]) -> None:
+def _settle(adapter: Adapter, intents: list[Planned], *, resend: bool) -> None:
     """Settle what is unknown: by sending it again where that cannot make a second order, else as an operator would."""
     orders = {planned.intent_id: order_of(planned) for planned in intents}
-    unique = adapter.capabilities.client_ids.uniqueness is Uniqueness.EVER
     for _ in range(TRIES):
         for recorded in adapter.ledger.unsettled():
             assert recorded.intent_id is not None
-            if unique:
+            if resend:
                 outcome, _report, said = submit(adapter, orders[recorded.intent_id])
                 say(event="settled", intent=recorded.intent_id, by="submitting it again", outcome=outcome, said=said)
             else:

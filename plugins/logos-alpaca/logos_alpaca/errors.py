@@ -20,6 +20,7 @@ from logos_core.wire import Answer
 
 _ABOUT_OUR_ID = re.compile(r"client.?order.?id", re.IGNORECASE)
 _SPEC = "Alpaca Trading API 2.0.1, POST /v2/orders"
+_NOT_FOUND = 40410000
 
 
 @frozen
@@ -73,7 +74,7 @@ def classify(error: Exception, operation: Operation, phase: Phase, answer: Answe
 def _verdict(operation: Operation, status: int, code: int | None, message: str) -> tuple[Outcome, Category]:
     if status == 422 and _ABOUT_OUR_ID.search(message):
         return Outcome.DUPLICATE, Category.DUPLICATE
-    if status == 404 and operation is not Operation.SUBMIT:
+    if (status, code) == (404, _NOT_FOUND) and operation is not Operation.SUBMIT:
         return Outcome.ABSENT, Category.NOT_FOUND
     for refusal in REFUSALS:
         if (refusal.status, refusal.code) == (status, code):
@@ -87,10 +88,10 @@ def _verdict(operation: Operation, status: int, code: int | None, message: str) 
     return Outcome.UNKNOWN, Category.BAD_ANSWER if status < 400 else Category.UNLISTED
 
 
-def code_of(answer: Answer) -> int | None:
-    """Return the venue's own code, if the answer carries one."""
+def is_absent(answer: Answer) -> bool:
+    """Say whether the API itself, not something in front of it, answered that there is no such order or asset."""
     said = _said(answer)
-    return said[0] if said else None
+    return answer.status == 404 and said is not None and said[0] == _NOT_FOUND
 
 
 def _said(answer: Answer) -> tuple[int | None, str] | None:
@@ -102,12 +103,14 @@ def _said(answer: Answer) -> tuple[int | None, str] | None:
     if not isinstance(body, dict) or not isinstance(body.get("message"), str):
         return None
     code = body.get("code")
-    return code if isinstance(code, int) else None, body["message"]
+    if code is not None and type(code) is not int:
+        return None  # not the same as a body without a code, which is believed for 401 and 403
+    return code, body["message"]
 
 
 def _retry_after_s(answer: Answer) -> float | None:
     text = answer.headers.get("retry-after", "")
-    return float(text) if text.isdigit() else None
+    return float(text) if text.isdecimal() else None
 
 
 def _silence(error: Exception) -> Category:

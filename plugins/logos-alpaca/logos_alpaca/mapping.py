@@ -83,7 +83,7 @@ def report(body: object) -> ExecutionReport:
         status=_status(order),
         filled_quantity=_number(order, "filled_qty"),
         average_price=None if order.get("filled_avg_price") is None else _number(order, "filled_avg_price"),
-        venue_time=timestamp(_text(order, "updated_at")),
+        venue_time=None if order.get("updated_at") is None else timestamp(_text(order, "updated_at")),
         raw=order,
     )
 
@@ -138,7 +138,9 @@ def instrument(body: object) -> Instrument:
             min_quantity=_number(asset, "min_order_size"),
             times_in_force={OrderType.MARKET: gtc, OrderType.LIMIT: gtc},
         )
-    step = Decimal("0.000000001") if asset.get("fractionable") else Decimal(1)
+    if asset.get("class") != "us_equity":
+        raise BadAnswerError(f"{symbol} is of class {asset.get('class')!r}, whose grid logos does not know")
+    step = Decimal("0.000000001") if asset.get("fractionable") is True else Decimal(1)
     return Instrument(
         symbol=symbol,
         base_asset=symbol,
@@ -189,8 +191,10 @@ def _text(body: Mapping[str, Any], name: str) -> str:
 
 def _number(body: Mapping[str, Any], name: str) -> Decimal:
     value = body.get(name)
+    if not isinstance(value, str) and type(value) is not int:
+        raise BadAnswerError(f"{name} is {value!r}; a float has lost digits before anyone could see them")
     try:
-        number = Decimal(str(value))
+        number = Decimal(value)
     except InvalidOperation:
         raise BadAnswerError(f"{name} is {value!r}, not a number") from None
     if not number.is_finite():

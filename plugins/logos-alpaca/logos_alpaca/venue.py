@@ -5,6 +5,7 @@ id, and refuse a whole list because of one status they do not know. Its transpor
 """
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +37,9 @@ PAGE = 500
 FILL_PAGE = 100
 MAX_PAGES = 400
 
+_ORDER_ID = re.compile(r"[0-9A-Za-z-]+")
+"""An empty id, or one of dots, would make `DELETE /v2/orders` of the request, which cancels every order of the account."""
+
 
 class AlpacaVenue:
     """One Alpaca account."""
@@ -58,12 +62,15 @@ class AlpacaVenue:
         try:
             asset = self._get(f"/assets/{quote(symbol, safe='')}")
         except Exception as error:
-            if self._wire.current().phase is Phase.ANSWERED and self._status() == 404:
+            if self._is_absent():
                 raise UnknownSymbolError(symbol) from error
             raise
         if asset.get("tradable") is not True:
             raise UnknownSymbolError(f"{symbol} is listed but not tradable")
-        return mapping.instrument(asset)
+        found = mapping.instrument(asset)
+        if found.symbol != symbol:
+            raise UnknownSymbolError(f"Alpaca spells {symbol} {found.symbol}, and would answer an order under that name")
+        return found
 
     @venue_hook
     def prepare(self, request: OrderRequest) -> PreparedOrder:
@@ -79,6 +86,8 @@ class AlpacaVenue:
     def cancel(self, reference: OrderReference) -> CancelReceipt:
         if reference.venue_order_id is None:
             raise LookupError("Alpaca cancels by its own order id; look the order up first")
+        if not _ORDER_ID.fullmatch(reference.venue_order_id):
+            raise LookupError(f"{reference.venue_order_id!r} is not an order id of Alpaca's")
         self._client.delete(f"/orders/{quote(reference.venue_order_id, safe='')}")
         self._expect(204)
         return CancelReceipt()
@@ -88,11 +97,14 @@ class AlpacaVenue:
         try:
             order = self._get("/orders:by_client_order_id", {"client_order_id": reference.client_order_id})
         except Exception:
-            if self._wire.current().phase is Phase.ANSWERED and self._status() == 404 and self._code() == 40410000:
+            if self._is_absent():
                 view = View("GET /v2/orders:by_client_order_id", "404 40410000 order not found")
                 return NotSeen(views=(view,), venue_time=None)
             raise
-        return Found(mapping.report(order))
+        report = mapping.report(order)
+        if report.client_order_id != reference.client_order_id:
+            raise BadAnswerError(f"asked for {reference.client_order_id}, got {report.client_order_id}")
+        return Found(report)
 
     @venue_hook
     def reconcile(self, request: ReconcileRequest) -> VenueSnapshot:
@@ -101,12 +113,14 @@ class AlpacaVenue:
         changed = mapping.reports(self._pages(self._orders, {"status": "all"}, cursor["order"]), request.prefix)
         fills = [mapping.execution(fill) for fill in self._pages(self._fills, {}, cursor["fill"])]
         held = mapping.objects(self._get("/positions"))
+        latest = {report.venue_order_id: report for report in changed}  # read later than the open list, so truer than it
+        still_open = [latest.get(report.venue_order_id, report) for report in open_orders]
         following = {
             "order": _resume(changed, cursor["order"]),
             "fill": fills[-1].execution_id if fills else cursor["fill"],
         }
         return VenueSnapshot(
-            open_orders=tuple(open_orders),
+            open_orders=tuple(report for report in still_open if not report.status.is_final),
             changed_orders=tuple(changed),
             executions=tuple(fills),
             positions=tuple(mapping.position(item) for item in held),
@@ -148,9 +162,10 @@ class AlpacaVenue:
         answer = self._wire.current().answer
         return answer.status if answer else None
 
-    def _code(self) -> int | None:
-        answer = self._wire.current().answer
-        return errors.code_of(answer) if answer else None
+    def _is_absent(self) -> bool:
+        """Say whether Alpaca itself answered that there is no such thing; a proxy's 404 does not."""
+        record = self._wire.current()
+        return record.phase is Phase.ANSWERED and record.answer is not None and errors.is_absent(record.answer)
 
     def _expect(self, status: int) -> None:
         """Refuse an answer that the SDK took for a success: it returns a 307's body, or None, as if it were one."""

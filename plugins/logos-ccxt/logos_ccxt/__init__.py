@@ -4,10 +4,17 @@ Importing this package imports no SDK; that happens when a session opens.
 """
 
 from logos_ccxt.capabilities import BINANCE
+from logos_core.adapter import Adapter
 from logos_core.capabilities import LOGOS_API
 from logos_core.venues import Host, SdkRange, VenueDeclaration, VenueSettings
 
 __version__ = "0.1.0"
+
+
+class CCXTHardenedAdapter(Adapter):
+    """An `Adapter` that opens ccxt presets and no others."""
+
+    venue_name = "ccxt"
 
 
 def _open(settings: VenueSettings) -> object:

@@ -3,11 +3,18 @@
 Importing this package imports no SDK; that happens when a session opens.
 """
 
+from logos_core.adapter import Adapter
 from logos_core.capabilities import LOGOS_API
 from logos_core.venues import Host, SdkRange, VenueDeclaration, VenueSettings
 from logos_oanda.capabilities import CAPABILITIES
 
 __version__ = "0.1.0"
+
+
+class OandaAdapter(Adapter):
+    """An `Adapter` that opens OANDA presets and no others."""
+
+    venue_name = "oanda"
 
 
 def _open(settings: VenueSettings) -> object:

@@ -1,0 +1,36 @@
+"""Put a broken venue in the toy's place, submit one order through it, and tell what the guard made of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import toy_venue
+from attrs import evolve
+from toy_venue.exchange import Exchange
+
+from logos_core import Adapter, LogosError, Order
+
+
+def watch(broken: Callable[..., object], intent_id: str) -> None:
+    toy_venue.VENUE = evolve(toy_venue.VENUE, factory=broken)
+    try:
+        with Adapter.open("toy.toml") as adapter:
+            try:
+                report = adapter.submit(Order.limit("TOY", "buy", quantity=1, price=100, intent_id=intent_id))
+                print("returned: order", report.venue_order_id, "is", report.status)
+            finally:
+                tell(adapter, intent_id)
+    except LogosError as error:
+        print("raised:", type(error).__name__)
+        print("   ", error)
+    print("the exchange holds:", len(Exchange(Path("exchange.json")).orders()))
+
+
+def tell(adapter: Adapter, intent_id: str) -> None:
+    for recorded in adapter.ledger.find_intent(intent_id):
+        for event in adapter.ledger.events(recorded.client_order_id):
+            said = event.fields()
+            evidence = said.get("evidence", said)
+            why = evidence.get("error") or evidence.get("not_our_order") or evidence.get("source") or ""
+            print("recorded:", event.kind, said.get("outcome") or said.get("state") or "", why)
+    for reason in adapter.ledger.latched():
+        print("latched:", reason)

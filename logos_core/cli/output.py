@@ -1,0 +1,48 @@
+"""What is printed: JSON for machines, text for people, and tables that are plain when nobody looks."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from logos_core.events import spelled
+
+
+def emit(body: Any, text: str, *, as_json: bool) -> None:
+    """Print the result of a command on stdout."""
+    print(json.dumps(spelled(body), indent=2, ensure_ascii=False) if as_json else text, flush=True)
+
+
+def emit_table(columns: Sequence[str], rows: Sequence[Sequence[str]], body: Any, *, as_json: bool, empty: str) -> None:
+    """Print rows: as JSON, as a table for a terminal, or in plain columns for a pipe."""
+    if as_json or not rows:
+        emit(body, empty, as_json=as_json)
+    elif sys.stdout.isatty():
+        _print_rich(columns, rows)
+    else:
+        print(columned(columns, rows), flush=True)
+
+
+def say(text: str) -> None:
+    """Print something about the work, not its result, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def columned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows in columns, without colour and without losing a character."""
+    lines = [tuple(columns), *(tuple(row) for row in rows)]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
