@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from attrs import define, evolve, frozen
+from attrs import asdict, define, evolve, frozen
 
 from logos_core.adoption import require_symbol_history
 from logos_core.clock import Clock
@@ -68,6 +68,7 @@ from logos_core.reconciliation import (
 from logos_core.records import AttemptOutcome, Claim, ClaimLostError, Denial, Recorded
 from logos_core.recovery import RecoveryReport, is_abandoned, recover, settle_one
 from logos_core.resolution import Resolver, Standing
+from logos_core.runs import write_json
 from logos_core.spool import Spool
 from logos_core.venues import BoundVenue, Reply, VenueAskError
 from logos_core.wire import Gate, GateClosedError
@@ -646,6 +647,8 @@ class Adapter:
         for name in concluded.untracked_remote:
             self._parts.ledger.latch(f"the venue holds {name}, which bears our prefix and is not in the ledger")
         self._note("reconciled", {"verdict": concluded.verdict.value, "said": str(concluded)}, "")
+        self._parts.run_folder.mkdir(parents=True, exist_ok=True)
+        write_json(self._parts.run_folder / "reconciliation.json", {"at": self._parts.clock.now(), **asdict(concluded)})
         return concluded
 
     def _reference_of(self, request: OrderRequest) -> OrderReference:
@@ -699,7 +702,7 @@ def _is_final(recorded: Recorded) -> bool:
 
 
 def _evidence(reply: Reply) -> dict[str, Any]:
-    """Return what one request left behind, for the record: no header, so no secret."""
+    """Return what one request left behind, for the record: no header and no error's text, so no secret."""
     answer = reply.record.answer
     body: dict[str, Any] = {
         "requests": reply.record.requests,
@@ -708,8 +711,9 @@ def _evidence(reply: Reply) -> dict[str, Any]:
         "body": answer.body if answer else None,
     }
     if reply.error is not None:
-        body["error"] = f"{type(reply.error).__name__}: {reply.error}"[:500]
+        body["error"] = type(reply.error).__name__  # its text may hold a signed address
     if reply.classification is not None:
         said = reply.classification
-        body["classified"] = {"outcome": said.outcome.value, "category": said.category.value, "code": said.venue_code}
+        words = {"code": said.venue_code, "message": said.venue_message}
+        body["classified"] = {"outcome": said.outcome.value, "category": said.category.value, **words}
     return body

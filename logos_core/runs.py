@@ -23,7 +23,11 @@ class RunFolder:
 
     def write(self, name: str, body: Mapping[str, Any]) -> None:
         """Write one JSON file."""
-        (self.path / name).write_text(json.dumps(spelled(body), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        write_json(self.path / name, body)
+
+    def write_lines(self, name: str, bodies: Iterable[Mapping[str, Any]]) -> None:
+        """Write one JSON object a line."""
+        (self.path / name).write_text("".join(json.dumps(spelled(body), sort_keys=True) + "\n" for body in bodies))
 
     def write_text(self, name: str, text: str) -> None:
         """Write one text file."""
@@ -51,6 +55,11 @@ class RunFolder:
         text = json.dumps(body, indent=2, sort_keys=True) + "\n"
         (self.path / SEAL).write_text(text)
         return sha256(text.encode()).hexdigest()
+
+
+def write_json(path: Path, body: Mapping[str, Any]) -> None:
+    """Write one JSON file, with numbers and times as the events spell them."""
+    path.write_text(json.dumps(spelled(body), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def _latest(runs: Path) -> dict[str, str] | None:

@@ -158,6 +158,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
             undo.callback(ledger.close)
             ledger.begin_session(session_id, preset.strategy, process_name())
             register(home, ledger)
+        ledger.bury(home.is_dead)
         spool = home.spool(owner)
         _merge(spool, ledger)
         switch = KillSwitch(home.halt_paths(owner), is_present, _persist(home, owner, clock))
@@ -205,6 +206,7 @@ def _leave_evidence(run: RunFolder, ledger: SqliteLedger) -> None:
     own = list(ledger.session_events())
     run.write_events(own)
     run.write("metrics.json", _metrics(own))
+    run.write_lines("retries.jsonl", [event.fields() for event in own if event.kind == "attempt" and event.fields()["attempt"] > 1])
     run.write_text("session.md", _session_page(run, own))
     run.seal()
 

@@ -37,7 +37,9 @@ COMMANDS: dict[str, Command] = {
     "recover": Command("settling", "recover", "Find out what became of everything that dead sessions left open."),
     "reconcile": Command("settling", "reconcile", "Compare the ledger with the venue."),
     "resolve": Command("settling", "resolve", "Close an unknown intent on a named person's word."),
-    "ledger adopt": Command("adopting", "adopt", "Take over what the venue holds, for a ledger that is new, lost, restored or moved."),
+    "ledger adopt": Command(
+        "adopting", "adopt", "Take over what the venue holds, for a ledger that is new, lost, restored or moved."
+    ),
     "halt": Command("halting", "halt", "Stop new orders, at once; works whatever else is broken.", plain=True),
     "resume": Command("resuming", "resume", "Allow new orders again, on the word of two people."),
     "status": Command("reading", "status", "Say what is halted, unknown and running; asks no venue."),

@@ -95,7 +95,9 @@ def code_of(error: errors.LogosError) -> Exit:
 def report(error: BaseException, *, as_json: bool) -> int:
     """Say on stderr what was wrong and what to do, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        error = InterruptedCommandError("interrupted; what was under way may have happened. Run the same command again to find out.")
+        error = InterruptedCommandError(
+            "interrupted; what was under way may have happened. Run the same command again to find out."
+        )
     if isinstance(error, BrokenPipeError):
         _silence_stdout()
         return Exit.DONE

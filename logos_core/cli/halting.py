@@ -41,7 +41,9 @@ def halt(args: list[str]) -> int:
 
 def _read(args: list[str]) -> tuple[str, str, str, bool]:
     made = parser("halt", halt)
-    made.add_argument("scope", nargs="?", default=EVERYTHING, help="everything, a venue such as alpaca, or an account's key; default: everything")
+    made.add_argument(
+        "scope", nargs="?", default=EVERYTHING, help="everything, a venue such as alpaca, or an account's key; default: everything"
+    )
     made.add_argument("--because", default="not said", help="why; for the people who have to resume")
     made.add_argument("--by", default=None, help="who; default: the user of this process")
     try:
@@ -100,9 +102,10 @@ def _covers(path: Path) -> list[str] | None:
         from logos_core.cli.ledgers import accounts
 
         known = accounts(open_home())
-        names = _venue_names()
-        stopped = [key for key, paths in known.items() if str(path) in paths]
-        return None if not known and path.name.split("-")[0] in names else stopped
+        plugin = path.name.split("-")[0]
+        if plugin in _venue_names() and not any(identity.venue.split(":")[0] == plugin for identity, _ in known):
+            return None
+        return [identity.account_id for identity, paths in known if str(path) in paths]
     except Exception:  # noqa: BLE001  it is halted; what it covers is a courtesy
         return None
 

@@ -43,7 +43,9 @@ def listed() -> list[dict[str, Any]]:
 
 def _parser() -> argparse.ArgumentParser:
     made = parser("venues", venues)
-    made.add_argument("--load", action="store_true", help="import each venue with its SDK, in a process of its own, and say what is wrong")
+    made.add_argument(
+        "--load", action="store_true", help="import each venue with its SDK, in a process of its own, and say what is wrong"
+    )
     return made
 
 

@@ -91,6 +91,15 @@ class Connection:
                     raise self._storage_error(error) from error
                 raise
 
+    def check(self) -> None:
+        """Refuse a file that SQLite finds damaged."""
+        found = self.row("PRAGMA quick_check(1)")
+        if found is None or found[0] != "ok":
+            self.broken = (
+                f"the ledger {self.path} is damaged ({found[0] if found else 'no answer'}); keep it, run `logos ledger adopt`"
+            )
+            raise LedgerError(self.broken)
+
     def require_file(self) -> None:
         """Refuse to go on in a file that is no longer where the next session will look for it."""
         try:

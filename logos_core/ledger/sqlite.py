@@ -143,6 +143,22 @@ class SqliteLedger:
             self._event("session_closed", None, {"checkpoint": checkpoint})
             self._db.write("UPDATE sessions SET closed_at = ? WHERE session_id = ?", stamp(self._clock.now()), self._session)
 
+    def bury(self, is_dead: Callable[[str], bool]) -> None:
+        """Note the sessions that ended without closing, and check the file after such an end.
+
+        Raises:
+            LedgerError: the file is damaged.
+        """
+        open_sessions = [row[0] for row in self._db.rows("SELECT session_id FROM sessions WHERE closed_at IS NULL")]
+        dead = [session_id for session_id in open_sessions if session_id != self._session and is_dead(session_id)]
+        if not dead:
+            return
+        self._db.check()
+        with self._db.transaction():
+            for session_id in dead:
+                self._db.write("UPDATE sessions SET closed_at = ? WHERE session_id = ?", stamp(self._clock.now()), session_id)
+                self._event("session_died", None, {"died": session_id})
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
@@ -260,11 +276,15 @@ class SqliteLedger:
         if row is None:
             return False
         intent, state = int(row[0]), IntentState(row[1])
-        if state is IntentState.IN_FLIGHT or not self._is_news(intent, report):
+        if state is IntentState.IN_FLIGHT:
             return True
         wrong = mismatches(codec.request_from(row[2]), report) if row[2] else []
         if wrong:
             self._latch(f"the venue shows another order under {report.client_order_id}: {'; '.join(wrong)}")
+            return True
+        if not self._is_news(intent, report):
+            for execution in report.executions:
+                self._write_execution(execution)
             return True
         after = self._take_report(intent, state, report)
         self._evidence_of_order(intent)

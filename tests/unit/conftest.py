@@ -1,117 +1,15 @@
-"""Sessions on a scripted venue, orders for it, and ledgers without any venue."""
+"""Sessions on a scripted venue, and ledgers without any."""
 
 from collections.abc import Iterator
-from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve
 
 from logos_core.clock import ManualClock
-from logos_core.hookspecs import PreparedOrder
-from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.orders import Execution, ExecutionReport, Order, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
-from logos_core.records import Claim, LedgerIdentity
 from logos_core.testing import scripted
 from logos_core.testing.scripted import ScriptedSession, ScriptedVenue
-
-OWNER = LedgerIdentity(venue="scripted", environment="simulator", account_id="ACCOUNT-1")
-
-
-def order(intent_id: str = "one", **changes: Any) -> Order:
-    """A limit order for the scripted venue."""
-    given = {"quantity": "1", "price": "100", "intent_id": intent_id, **changes}
-    return Order.limit(given.pop("symbol", scripted.SYMBOL), given.pop("side", "buy"), **given)
-
-
-def request_of(name: str = "lgs1", **changes: Any) -> OrderRequest:
-    """An order as a venue sees it."""
-    made = OrderRequest(
-        client_order_id=name,
-        symbol=scripted.SYMBOL,
-        side=Side.BUY,
-        order_type=OrderType.LIMIT,
-        quantity=Decimal(1),
-        price=Decimal(100),
-        time_in_force=TimeInForce.GTC,
-    )
-    return evolve(made, **changes)
-
-
-def report_of(name: str | None = "lgs1", **changes: Any) -> ExecutionReport:
-    """What a venue says of `request_of(name)`."""
-    made = ExecutionReport(
-        client_order_id=name,
-        venue_order_id="v1",
-        symbol=scripted.SYMBOL,
-        side=Side.BUY,
-        order_type=OrderType.LIMIT,
-        quantity=Decimal(1),
-        price=Decimal(100),
-        time_in_force=TimeInForce.GTC,
-        status=OrderStatus.NEW,
-        filled_quantity=Decimal(0),
-        average_price=None,
-    )
-    return evolve(made, **changes)
-
-
-def execution_of(execution_id: str = "t1", venue_order_id: str = "v1", **changes: Any) -> Execution:
-    """A trade of `report_of()`."""
-    made = Execution(
-        execution_id=execution_id,
-        venue_order_id=venue_order_id,
-        client_order_id="lgs1",
-        symbol=scripted.SYMBOL,
-        side=Side.BUY,
-        quantity=Decimal("0.5"),
-        price=Decimal(100),
-        fees=(),
-        executed_at=ManualClock().now(),
-    )
-    return evolve(made, **changes)
-
-
-class Book:
-    """A ledger with a session, and short words for what is done to it."""
-
-    def __init__(self, path: Path, clock: ManualClock | None = None, session_id: str = "s1") -> None:
-        self.path = path
-        self.clock = clock or ManualClock()
-        opened = path.exists()
-        self.ledger = SqliteLedger.open(path, self.clock, OWNER) if opened else SqliteLedger.create(path, OWNER, self.clock)
-        self.ledger.begin_session(session_id, "test", "host:1")
-
-    def claim(self, name: str = "lgs1", *, again: bool = False, deny=lambda: None, request: OrderRequest | None = None):
-        now = self.clock.now()
-        prepared = PreparedOrder(request=request or request_of(name), wire={"id": name}, position="7")
-        return self.ledger.claim(
-            Claim(
-                order=order(name),
-                strategy="test",
-                prepared=prepared,
-                send_by=now + timedelta(seconds=0.25),
-                valid_until=now + timedelta(seconds=5),
-                may_follow_unknown=again,
-            ),
-            deny,
-        )
-
-    def settle(self, outcome, *, number: int = 1, name: str = "lgs1", report: ExecutionReport | None = None):
-        return self.ledger.settle(name, number, outcome, report=report, evidence={"by": "test"})
-
-    def apply(self, report: ExecutionReport):
-        return self.ledger.apply_report(report, {"by": "test"})
-
-    def state(self, name: str = "lgs1"):
-        found = self.ledger.find(name)
-        assert found is not None
-        return found.state
-
-    def kinds(self) -> list[str]:
-        return [event.kind for event in self.ledger.events()]
+from tests.unit.making import Book
 
 
 @pytest.fixture

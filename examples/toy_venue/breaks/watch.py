@@ -30,7 +30,8 @@ def tell(adapter: Adapter, intent_id: str) -> None:
         for event in adapter.ledger.events(recorded.client_order_id):
             said = event.fields()
             evidence = said.get("evidence", said)
-            why = evidence.get("error") or evidence.get("not_our_order") or evidence.get("source") or ""
-            print("recorded:", event.kind, said.get("outcome") or said.get("state") or "", why)
+            wrong = "; ".join(evidence.get("not_our_order", ()))
+            why = evidence.get("error") or wrong or evidence.get("source")
+            print(*filter(None, ("recorded:", event.kind, said.get("outcome") or said.get("state"), why)))
     for reason in adapter.ledger.latched():
         print("latched:", reason)

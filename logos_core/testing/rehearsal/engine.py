@@ -204,7 +204,8 @@ class _Play:
             (self.folder / f"{name}.json").write_text(json.dumps(rows, indent=1, default=str) + "\n")
         ledger = next(said["ledger"] for said in self.said if said["event"] == "done")
         books = oracle.read(Path(ledger))
-        findings = oracle.compare(orders, wire, books)
+        last_words = {said["intent"]: said["outcome"] for said in self.said if said["event"] == "submitted"}
+        findings = [*oracle.compare(orders, wire, books), *oracle.told(last_words, orders, books)]
         faults = Counter(entry["fault"] for entry in wire if entry["fault"] is not None and entry["operation"] == "submit")
         broken = [*map(str, findings), *self._undone(faults, books)]
         figures = {**oracle.figures(books), **self._counted(orders, wire)}

@@ -244,6 +244,19 @@ def _settled(intents: Iterable[Row]) -> Iterator[Finding]:
             yield Finding("nothing stays unknown", intent["client_order_id"], f"is {intent['state']}")
 
 
+def told(last_words: Mapping[str, str], orders: Iterable[Row], books: Books) -> Iterator[Finding]:
+    """Return the intents whose caller was last told that there is no order, while the venue holds one.
+
+    Args:
+        last_words: what the latest submit of each intent came to.
+    """
+    names = {intent["client_order_id"]: intent["intent_id"] for intent in books.intents}
+    for order in orders:
+        word = last_words.get(names.get(order["client_order_id"]) or "")
+        if word in {"denied", "rejected", "not placed", "unavailable"}:
+            yield Finding("no order is denied", order["client_order_id"], f"the venue holds it, the caller was told: {word}")
+
+
 def chains(events: Iterable[StoredEvent]) -> Iterator[Finding]:
     """Return where the chain of events breaks."""
     try:

@@ -1,0 +1,225 @@
+"""`logos orders`, `logos show` and `logos status`: what is on record. No network, no plugin, and nothing is changed."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from logos_core import presets
+from logos_core.cli import words
+from logos_core.cli.environment import open_home
+from logos_core.cli.exits import Exit
+from logos_core.cli.ledgers import Trouble, opened, refuse_if_unread, the_one
+from logos_core.cli.options import Json
+from logos_core.cli.output import columned, emit, emit_table
+from logos_core.clock import SystemClock
+from logos_core.errors import ConfigurationError
+from logos_core.events import StoredEvent
+from logos_core.home import Home, key_of
+from logos_core.ledger.sqlite import SqliteLedger
+from logos_core.records import Recorded
+
+_COLUMNS = ("STATE", "ORDER", "INTENT", "STRATEGY", "UPDATED", "CLIENT ORDER ID")
+OptionalPreset = Annotated[
+    Path | None, typer.Argument(metavar="[PRESET]", help="Only the account of this preset.", show_default=False)
+]
+
+
+def orders(
+    preset: OptionalPreset = None,
+    only_unknown: Annotated[bool, typer.Option("--unknown", help="Only what is in flight or unknown.")] = False,
+    last: Annotated[int, typer.Option("--last", min=1, help="How many per ledger.")] = 50,
+    as_json: Json = False,
+) -> int:
+    """List the orders on record; asks no venue."""
+    wanted = None if preset is None else presets.load(preset)
+    with opened(open_home(), wanted) as (ledgers, troubles):
+        found = [recorded for ledger in ledgers for recorded in (ledger.unsettled() if only_unknown else ledger.recorded(last))]
+        rows = [_row(recorded) for recorded in found]
+        body = [words.intent_body(recorded) for recorded in found]
+    emit_table(_COLUMNS, rows, body, as_json=as_json, empty="nothing is unknown" if only_unknown else "no order is on record")
+    refuse_if_unread(troubles)
+    return Exit.DONE
+
+
+def _row(recorded: Recorded) -> tuple[str, ...]:
+    return (
+        recorded.state.value,
+        words.order_words(recorded),
+        recorded.intent_id or "-",
+        recorded.strategy or "-",
+        recorded.updated_at.strftime("%Y-%m-%d %H:%M:%SZ"),
+        recorded.client_order_id,
+    )
+
+
+def show(
+    order: Annotated[str, typer.Argument(metavar="ID", help="The intent id, or the client order id.", show_default=False)],
+    preset: Annotated[Path | None, typer.Option("--preset", help="Only the account of this preset.", show_default=False)] = None,
+    as_json: Json = False,
+) -> int:
+    """Tell the whole story of one intent; asks no venue."""
+    home = open_home()
+    wanted = None if preset is None else presets.load(preset)
+    with opened(home, wanted) as (ledgers, troubles):
+        denials = [] if _is_known(ledgers, order) else _denials(ledgers, order)
+        if denials:
+            _show_denied(order, denials, as_json=as_json)
+        else:
+            ledger, recorded = _found(ledgers, troubles, order, wanted.strategy if wanted else None)
+            _show(home, ledger, recorded, as_json=as_json)
+    return Exit.DONE
+
+
+def _is_known(ledgers: list[SqliteLedger], name: str) -> bool:
+    return any(ledger.knows(name) or ledger.find_intent(name) for ledger in ledgers)
+
+
+def _found(ledgers: list[SqliteLedger], troubles: list[Trouble], name: str, strategy: str | None) -> tuple[SqliteLedger, Recorded]:
+    try:
+        return the_one(ledgers, name, strategy)
+    except ConfigurationError:
+        refuse_if_unread(troubles)
+        raise
+
+
+def _denials(ledgers: list[SqliteLedger], name: str) -> list[StoredEvent]:
+    """Return the denials of an intent that never got further."""
+    return [
+        event
+        for ledger in ledgers
+        for event in ledger.events()
+        if event.kind == "denied" and name in {event.fields().get("intent_id"), event.fields().get("client_order_id")}
+    ]
+
+
+def _show_denied(name: str, denials: list[StoredEvent], *, as_json: bool) -> None:
+    body = {"intent_id": name, "state": "denied", "timeline": [words.event_body(event) for event in denials]}
+    text = (
+        f"{name}\n\nKnown: Denied by us each time. Nothing was sent, there is no order.\n"
+        f"Next:  Mend the cause and submit the same intent again.\n\n{_timeline(denials)}"
+    )
+    emit(body, text, as_json=as_json)
+
+
+def _show(home: Home, ledger: SqliteLedger, recorded: Recorded, *, as_json: bool) -> None:
+    events = list(ledger.events(recorded.client_order_id))
+    sessions = words.in_flight_words(recorded, home)
+    account = ledger.identity
+    body = {
+        **words.intent_body(recorded),
+        "venue": account.venue,
+        "environment": account.environment,
+        "account_id": account.account_id,
+        "known": words.KNOWN[recorded.state],
+        "next": words.next_step(recorded),
+        "in_flight": sessions,
+        "executions": [
+            {"execution_id": done.execution_id, "quantity": done.quantity, "price": done.price, "executed_at": done.executed_at}
+            for done in ledger.executions(recorded.client_order_id)
+        ],
+        "timeline": [words.event_body(event) for event in events],
+    }
+    emit(body, _story(ledger, recorded, sessions, events), as_json=as_json)
+
+
+def _story(ledger: SqliteLedger, recorded: Recorded, sessions: list[str], events: list[StoredEvent]) -> str:
+    account = ledger.identity
+    head = [
+        f"{recorded.intent_id or 'adopted order'}: {words.order_words(recorded)}",
+        f"{account.venue} {account.environment}, account {account.account_id}, strategy {recorded.strategy or '-'}, {recorded.client_order_id}",
+        "",
+        f"State: {recorded.state.value.upper()}",
+        f"Known: {words.KNOWN[recorded.state]}",
+        *(f"       {line}" for line in sessions),
+    ]
+    if recorded.report is not None:
+        head.append(f"Venue: {words.report_line(recorded.report)}")
+    if recorded.duplicates:
+        head.append(f"ALARM: a second order exists: {', '.join(recorded.duplicates)}")
+    return "\n".join([*head, f"Next:  {words.next_step(recorded)}", "", _timeline(events)])
+
+
+def _timeline(events: list[StoredEvent]) -> str:
+    lines = []
+    for event in events:
+        at = words.event_time(event)
+        lines.append(f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}Z  {words.event_line(event)}")
+    return "\n".join(lines)
+
+
+def status(as_json: Json = False) -> int:
+    """Say what is halted, unknown and running; asks no venue."""
+    home = open_home()
+    with opened(home) as (ledgers, troubles):
+        body = {
+            "home": str(home.path),
+            "halts": home.halts(),
+            "ledgers": [_ledger_body(ledger) for ledger in ledgers],
+            "unreadable": [{"path": str(trouble.path), "error": trouble.said} for trouble in troubles],
+            "sessions": _sessions(home),
+        }
+    emit(body, _status_text(body), as_json=as_json)
+    refuse_if_unread(troubles)
+    return Exit.DONE
+
+
+def _ledger_body(ledger: SqliteLedger) -> dict[str, Any]:
+    now = SystemClock().now()
+    account = ledger.identity
+    return {
+        "key": key_of(account),
+        "venue": account.venue,
+        "environment": account.environment,
+        "account_id": account.account_id,
+        "path": str(ledger.path),
+        "events": ledger.last_sequence(),
+        "adopted": ledger.adopted(),
+        "counts": {state.value: count for state, count in sorted(ledger.counts().items())},
+        "latches": ledger.latched(),
+        "duplicates": ledger.duplicates(),
+        "unsettled": [
+            {
+                "client_order_id": recorded.client_order_id,
+                "intent_id": recorded.intent_id,
+                "state": recorded.state.value,
+                "order": words.order_words(recorded),
+                "since": recorded.updated_at,
+                "age": words.age(recorded.created_at, now),
+            }
+            for recorded in ledger.unsettled()
+        ],
+    }
+
+
+def _sessions(home: Home) -> dict[str, list[str]]:
+    names = sorted(path.stem for path in (home.path / "sessions").glob("*.lock"))
+    dead = [name for name in names if home.is_dead(name)]
+    return {"alive": [name for name in names if name not in dead], "dead": dead}
+
+
+def _status_text(body: dict[str, Any]) -> str:
+    lines = [f"LOGOS_HOME  {body['home']}"]
+    lines += [f"HALTED      {scope}: {said}" for scope, said in body["halts"].items()] or ["halts       none; orders may leave"]
+    alive, dead = body["sessions"]["alive"], body["sessions"]["dead"]
+    lines.append(f"sessions    {len(alive)} alive, {len(dead)} ended or dead")
+    for ledger in body["ledgers"]:
+        lines += [
+            "",
+            f"{ledger['venue']} {ledger['environment']}, account {ledger['account_id']}  ({ledger['key']})",
+            f"  {ledger['path']}",
+        ]
+        counts = ", ".join(f"{count} {state}" for state, count in ledger["counts"].items())
+        lines.append(f"  orders    {counts or 'none'}")
+        lines += [f"  LATCHED   {reason}" for reason in ledger["latches"]]
+        lines += [f"  DUPLICATE {venue_order_id}" for venue_order_id in ledger["duplicates"]]
+        rows = [
+            (row["state"].upper(), row["age"], row["order"], row["intent_id"] or "-", row["client_order_id"])
+            for row in ledger["unsettled"]
+        ]
+        if rows:
+            lines += [
+                "  " + line for line in columned(("UNSETTLED", "AGE", "ORDER", "INTENT", "CLIENT ORDER ID"), rows).splitlines()
+            ]
+    lines += ["", *(f"UNREADABLE  {row['error']}" for row in body["unreadable"])] if body["unreadable"] else []
+    return "\n".join(lines)

@@ -1,0 +1,76 @@
+"""`logos init`: the presets that come with a venue."""
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from logos_core.cli.exits import Exit
+from logos_core.cli.options import Json
+from logos_core.cli.output import emit
+from logos_core.errors import ConfigurationError, PluginContractError
+from logos_core.venues import VenueDeclaration, declaration
+
+
+def init(
+    venue: Annotated[str, typer.Argument(help="Such as alpaca or ccxt:binance; `logos venues` lists them.", show_default=False)],
+    into: Annotated[Path, typer.Option("--into", help="The folder to write into.")] = Path(),
+    as_json: Json = False,
+) -> int:
+    """Write a venue's simulator and paper presets."""
+    declared, variant = declaration(venue)
+    written: list[Path] = []
+    kept: list[Path] = []
+    for template in _templates(declared, variant):
+        path = into / f"{declared.name}-{template.name}"
+        (written if _write(path, template.read_text(encoding="utf-8")) else kept).append(path)
+    body = {"written": [str(path) for path in written], "kept": [str(path) for path in kept]}
+    emit(body, _text(venue, into, written, kept), as_json=as_json)
+    return Exit.DONE
+
+
+def _templates(declared: VenueDeclaration, variant: str) -> list[Traversable]:
+    package, _, folder = declared.presets.partition(":")
+    try:
+        found = [item for item in resources.files(package).joinpath(folder).iterdir() if item.name.endswith(".toml")]
+    except OSError as error:
+        raise PluginContractError(f"{declared.name}: its wheel has no folder {declared.presets} ({error})") from error
+    own = [item for item in found if not variant or item.name.startswith(f"{variant}-")]
+    if not own:
+        raise PluginContractError(f"{declared.name}: its wheel has no presets in {declared.presets}")
+    return sorted(own, key=lambda item: item.name)
+
+
+def _write(path: Path, text: str) -> bool:
+    """Write a new file; say whether it was not there before."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        if path.is_file():
+            return False
+        raise ConfigurationError(
+            f"{path} cannot be written: {path.parent} is no folder, or the name is taken; give another --into"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written ({error.strerror}); give another --into") from error
+    return True
+
+
+def _text(venue: str, into: Path, written: list[Path], kept: list[Path]) -> str:
+    lines = [f"wrote {path}" for path in written] + [f"kept  {path}, which was there already" for path in kept]
+    simulator = next((path for path in (*written, *kept) if path.name.endswith("simulator.toml")), into)
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Next:",
+            f"  logos simulate {venue}                   # in a second terminal; prints its address",
+            f"  edit {simulator}: base_url is that address",
+            "  export LOGOS_SIMULATOR_KEY=any",
+            f"  logos reconcile {simulator}",
+        ]
+    )

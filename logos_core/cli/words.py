@@ -1,0 +1,228 @@
+"""Orders, reports and events in words: for a person who has just been woken up."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from logos_core.events import StoredEvent, moment
+from logos_core.home import Home
+from logos_core.lifecycle import IntentState
+from logos_core.orders import ExecutionReport, plain
+from logos_core.records import Recorded
+
+S = IntentState
+
+KNOWN: dict[IntentState, str] = {
+    S.FRESH: "Nothing was ever sent.",
+    S.IN_FLIGHT: "An attempt is on record and its outcome is not: it may be live.",
+    S.NOT_SENT: "Provably nothing was sent. There is no order.",
+    S.UNKNOWN: "Nobody has proof whether the order exists. Treat it as live.",
+    S.REJECTED: "The venue proved that it did not accept it. There is no order.",
+    S.NOT_PLACED: "Closed without an order, by proof or by a named person.",
+    S.PENDING_NEW: "The venue has the order and is about to work it.",
+    S.NEW: "The order is working at the venue.",
+    S.PARTIALLY_FILLED: "The order is working at the venue and is partly filled.",
+    S.PENDING_CANCEL: "The venue is about to cancel the order.",
+    S.FILLED: "The order is filled. It is done.",
+    S.CANCELED: "The order is cancelled. It is done.",
+    S.EXPIRED: "The order has expired. It is done.",
+}
+
+_WORKING = "`logos reconcile PRESET` reads its latest state; `logos cancel PRESET {id}` asks for its end."
+_FINAL = "Nothing. A new decision needs a new intent id."
+NEXT: dict[IntentState, str] = {
+    S.FRESH: "Submit it, or leave it.",
+    S.IN_FLIGHT: "If its session lives, wait. If it is dead: `logos recover PRESET`, which only asks and never sends.",
+    S.NOT_SENT: "Submit the same intent again if it is still wanted, or leave it.",
+    S.UNKNOWN: (
+        "1. `logos recover PRESET` asks the venue again; it never sends.\n"
+        "      2. Never send the decision under another intent id.\n"
+        "      3. To have it gone if it exists: `logos cancel PRESET {id}`, and repeat.\n"
+        "      4. If the venue's support says in writing that there is none:\n"
+        "         `logos resolve {id} --preset PRESET --as not-placed --by NAME --because TEXT`"
+    ),
+    S.REJECTED: _FINAL,
+    S.NOT_PLACED: _FINAL,
+    S.PENDING_NEW: _WORKING,
+    S.NEW: _WORKING,
+    S.PARTIALLY_FILLED: _WORKING,
+    S.PENDING_CANCEL: "`logos reconcile PRESET` reads its latest state.",
+    S.FILLED: _FINAL,
+    S.CANCELED: _FINAL,
+    S.EXPIRED: _FINAL,
+}
+
+
+def next_step(recorded: Recorded) -> str:
+    """Return what to do about an intent."""
+    return NEXT[recorded.state].format(id=recorded.client_order_id)
+
+
+def report_body(report: ExecutionReport) -> dict[str, Any]:
+    """Return a report for machines."""
+    return {
+        "client_order_id": report.client_order_id,
+        "venue_order_id": report.venue_order_id,
+        "symbol": report.symbol,
+        "side": report.side.value,
+        "order_type": report.order_type.value,
+        "quantity": report.quantity,
+        "price": report.price,
+        "time_in_force": report.time_in_force.value if report.time_in_force else None,
+        "status": report.status.value,
+        "filled_quantity": report.filled_quantity,
+        "leaves_quantity": report.leaves_quantity,
+        "average_price": report.average_price,
+        "fees": [{"amount": fee.amount, "asset": fee.asset} for fee in report.fees],
+        "venue_time": report.venue_time,
+    }
+
+
+def report_line(report: ExecutionReport) -> str:
+    """Return a report in one line."""
+    price = "at market" if report.price is None else f"at {plain(report.price)}"
+    filled = f"{plain(report.filled_quantity)} of {plain(report.quantity)} filled"
+    average = "" if report.average_price is None else f" at {plain(report.average_price)}"
+    return (
+        f"{report.status.value}: {report.side.value} {plain(report.quantity)} {report.symbol} {price}, {filled}{average} "
+        f"({report.client_order_id}, the venue's {report.venue_order_id})"
+    )
+
+
+def intent_body(recorded: Recorded) -> dict[str, Any]:
+    """Return an intent for machines."""
+    return {
+        "client_order_id": recorded.client_order_id,
+        "intent_id": recorded.intent_id,
+        "strategy": recorded.strategy,
+        "symbol": recorded.symbol,
+        "state": recorded.state.value,
+        "created_at": recorded.created_at,
+        "updated_at": recorded.updated_at,
+        "order": None if recorded.payload is None else dict(recorded.payload),
+        "report": None if recorded.report is None else report_body(recorded.report),
+        "attempts": [
+            {
+                "number": attempt.number,
+                "session": attempt.session_id,
+                "committed_at": attempt.committed_at,
+                "outcome": attempt.outcome.value if attempt.outcome else None,
+            }
+            for attempt in recorded.attempts
+        ],
+        "duplicates": list(recorded.duplicates),
+    }
+
+
+def order_words(recorded: Recorded) -> str:
+    """Return what was ordered."""
+    said: Mapping[str, Any] | None = recorded.payload
+    if said is None and recorded.report is not None:
+        said = report_body(recorded.report)
+    if said is None:
+        return recorded.symbol
+    price = "at market" if said["price"] is None else f"at {said['price']}"
+    return f"{said['side']} {said['quantity']} {said['symbol']} {price}"
+
+
+def age(since: datetime, now: datetime) -> str:
+    """Return how long ago something was, in one unit.
+
+    >>> from datetime import UTC
+    >>> age(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 3, 30, tzinfo=UTC))
+    '3 h'
+    """
+    passed = max(now - since, timedelta(0)).total_seconds()
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if passed >= seconds:
+            return f"{int(passed // seconds)} {unit}"
+    return f"{int(passed)} s"
+
+
+def event_body(event: StoredEvent) -> dict[str, Any]:
+    """Return an event for machines."""
+    return {"sequence": event.sequence, "session": event.session_id, **event.fields(), "said": event_line(event)}
+
+
+def event_line(event: StoredEvent) -> str:
+    """Return what happened, in one line."""
+    fields = event.fields()
+    speak = _EVENTS.get(event.kind)
+    return speak(fields) if speak else event.kind.replace("_", " ")
+
+
+def event_time(event: StoredEvent) -> datetime:
+    """Return when an event was recorded."""
+    return moment(event.fields()["at"])
+
+
+def _attempt(said: dict[str, Any]) -> str:
+    order = said["payload"]
+    price = "at market" if order["price"] is None else f"at {order['price']}"
+    return f"attempt {said['attempt']} recorded, then sent: {order['side']} {order['quantity']} {order['symbol']} {price}"
+
+
+def _settled(said: dict[str, Any]) -> str:
+    outcomes = {
+        "accepted": "the venue has it",
+        "rejected": "the venue rejected it",
+        "not_sent": "provably not sent",
+        "absent": "proven not to exist",
+        "unknown": "outcome UNKNOWN",
+    }
+    line = f"attempt {said['attempt']}: {outcomes.get(said['outcome'], said['outcome'])}"
+    evidence = said.get("evidence") or {}
+    why = [str(evidence[name]) for name in ("why", "error", "interrupted_by") if evidence.get(name)]
+    if evidence.get("phase"):
+        why.append(f"HTTP {evidence['status']}" if evidence.get("status") else str(evidence["phase"]))
+    return line + (f" ({'; '.join(why)[:240]})" if why else "") + _state(said)
+
+
+def _reported(said: dict[str, Any]) -> str:
+    report = said["report"]
+    return f"the venue reports {report['status']}, {report['filled_quantity']} of {report['quantity']} filled" + _state(said)
+
+
+def _not_seen(said: dict[str, Any]) -> str:
+    views = ", ".join(f"{view['source']}: {view['said']}" for view in said.get("views", ()))
+    return f"looked for, not seen ({views}); {said.get('why', '')}"[:400]
+
+
+def _cancel(said: dict[str, Any]) -> str:
+    return f"cancel asked for ({said.get('error') or 'HTTP ' + str(said.get('status'))})"
+
+
+def _resolved(said: dict[str, Any]) -> str:
+    return f"closed by {said['by']}: {said['because']}" + _state(said)
+
+
+def _execution(said: dict[str, Any]) -> str:
+    fees = "".join(f", fee {fee['amount']} {fee['asset']}" for fee in said.get("fees", ()))
+    return f"executed {said['quantity']} at {said['price']}{fees} (trade {said['execution_id']})"
+
+
+def _state(said: dict[str, Any]) -> str:
+    return f" -> {said['state']}" if said.get("state") else ""
+
+
+_EVENTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "attempt": _attempt,
+    "settled": _settled,
+    "reported": _reported,
+    "not_seen": _not_seen,
+    "cancel": _cancel,
+    "resolved": _resolved,
+    "execution": _execution,
+    "denied": lambda said: f"denied by us, nothing sent: {said.get('message')} [{said.get('reason')}]",
+    "adopted": lambda said: "taken over from the venue" + _state(said),
+    "claimed": lambda said: f"claimed by strategy {said['strategy']} as intent {said['intent_id']}",
+}
+
+
+def in_flight_words(recorded: Recorded, home: Home) -> list[str]:
+    """Return what is known of the sessions that an intent in flight belongs to."""
+    return [
+        f"session {attempt.session_id} is " + ("dead" if home.is_dead(attempt.session_id) else "alive, or of another host")
+        for attempt in recorded.attempts
+        if attempt.outcome is None
+    ]
