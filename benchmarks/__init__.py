@@ -1,1 +1,1 @@
-"""Measurements of what the rails cost and of what they hold."""
+"""What the rails cost, what really leaves, and what survives a kill: run by `make`, not part of any package."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.request import urlopen
 
 from attrs import frozen
@@ -159,7 +159,7 @@ class Simulator:
         if not self.url:
             raise RuntimeError(f"the simulator of {desk} did not start")
 
-    def __enter__(self) -> "Simulator":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -177,7 +177,7 @@ class Simulator:
 def write_preset(desk: Desk, url: str, folder: Path) -> Path:
     """Write a preset whose rate budget never throttles, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         "credentials": dict.fromkeys(desk.credentials, "env:LOGOS_BENCH_KEY"),
         "venue_options": dict(desk.options),
         "rate_limit": {"requests": 1_000_000, "period_s": 1.0},

@@ -70,7 +70,9 @@ def many_open(folder: Path, *, blocks: int, iterations: int = ITERATIONS) -> flo
             return lambda: _timed(adapter, _filled(f"order-{next(numbers)}"))
 
         few, many = prepared("few", FEW), prepared("many", MANY)
-        return floor.compare({floor.REFERENCE: few, floor.NULL: few, "many": many}, log, arm="many", blocks=blocks, iterations=iterations)
+        return floor.compare(
+            {floor.REFERENCE: few, floor.NULL: few, "many": many}, log, arm="many", blocks=blocks, iterations=iterations
+        )
 
 
 def syncs_per_order(folder: Path, *, orders: int) -> float:

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,6 @@ class Lost:
 
     kills: int
     orders: int
-    replayed: int
     recovered: int
     unknown_here: tuple[str, ...]
     twice: tuple[str, ...]
@@ -101,14 +101,14 @@ def kill(name: str, folder: Path, *, kills: int, orders: int) -> Lost:
                 raise RuntimeError(f"{done} kills, and only {shared.ended + 1} orders")
             first = max(0, shared.begun - RETAKEN + 1)
             early = random.randrange(EARLY_LIFE_US) if done and done % EARLY_EVERY == 0 else None
-            _one(shared, lambda first=first: _submit_on(preset, name, first, shared), early)
+            _one(shared, partial(_submit_on, preset, name, first, shared), early)
             done += 1
         with arms.open_adapter(preset) as adapter:
             for number in range(max(0, shared.begun - RETAKEN + 1), shared.begun + 1):
                 adapter.submit(arms.order(desk, _intent(number)))
             found = _compare(adapter, simulator.orders(), shared.begun + 1)
             counts = Counter(event.kind for event in adapter.audit_log)
-    return Lost(kills=done, seconds=time.monotonic() - started_s, replayed=0, recovered=counts["reported"], **found)
+    return Lost(kills=done, seconds=time.monotonic() - started_s, recovered=counts["reported"], **found)
 
 
 def _submit_on(preset: Path, name: str, first: int, shared: _Shared) -> None:

@@ -194,13 +194,13 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
-FENCE = re.compile(r"(<!-- from: (\S+)(?: (\S+))? -->\n```\w+\n).*?(?=\n```\n)", re.DOTALL)
+FENCE = re.compile(r"(<!-- from: (\S+)(?: (\S+))? -->\n```\w+\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 
 
 def tutorial() -> str:
     """Return the tutorial with its code blocks as the files in `examples` have them now."""
     page = DOCS / "tutorial.md"
-    return FENCE.sub(lambda found: found[1] + _excerpt(ROOT / found[2], found[3]), page.read_text(encoding="utf-8"))
+    return FENCE.sub(lambda found: found[1] + _excerpt(ROOT / found[2], found[3]) + "\n", page.read_text(encoding="utf-8"))
 
 
 def _excerpt(path: Path, name: str | None) -> str:

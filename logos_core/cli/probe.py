@@ -2,8 +2,10 @@
 
 import json
 import sys
+import tomllib
 from typing import Any
 
+from logos_core.cli.templates import templates
 from logos_core.clock import SystemClock
 from logos_core.secrets import Secret
 from logos_core.venues import VenueDeclaration, VenueSettings, bind, declaration, installed
@@ -37,10 +39,16 @@ def _settings(declared: VenueDeclaration, variant: str) -> VenueSettings:
         environment="simulator",
         base_url=NOWHERE,
         credentials=dict.fromkeys(declared.credentials, Secret("none")),
-        options=dict.fromkeys(declared.options, "none"),
+        options=_options(declared, variant),
         wire=Wire(clock, 1.0),
         clock=clock,
     )
+
+
+def _options(declared: VenueDeclaration, variant: str) -> dict[str, str]:
+    """Return the options of the plugin's own simulator preset, so that they are of the form it demands."""
+    bodies = [tomllib.loads(template.read_text(encoding="utf-8")) for template in templates(declared, variant)]
+    return next((body.get("venue_options", {}) for body in bodies if body.get("environment") == "simulator"), {})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """`logos init`: the presets that come with a venue."""
 
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +8,9 @@ import typer
 from logos_core.cli.exits import Exit
 from logos_core.cli.options import Json
 from logos_core.cli.output import emit
-from logos_core.errors import ConfigurationError, PluginContractError
-from logos_core.venues import VenueDeclaration, declaration
+from logos_core.cli.templates import templates
+from logos_core.errors import ConfigurationError
+from logos_core.venues import declaration
 
 
 def init(
@@ -23,24 +22,12 @@ def init(
     declared, variant = declaration(venue)
     written: list[Path] = []
     kept: list[Path] = []
-    for template in _templates(declared, variant):
+    for template in templates(declared, variant):
         path = into / f"{declared.name}-{template.name}"
         (written if _write(path, template.read_text(encoding="utf-8")) else kept).append(path)
     body = {"written": [str(path) for path in written], "kept": [str(path) for path in kept]}
     emit(body, _text(venue, into, written, kept), as_json=as_json)
     return Exit.DONE
-
-
-def _templates(declared: VenueDeclaration, variant: str) -> list[Traversable]:
-    package, _, folder = declared.presets.partition(":")
-    try:
-        found = [item for item in resources.files(package).joinpath(folder).iterdir() if item.name.endswith(".toml")]
-    except OSError as error:
-        raise PluginContractError(f"{declared.name}: its wheel has no folder {declared.presets} ({error})") from error
-    own = [item for item in found if not variant or item.name.startswith(f"{variant}-")]
-    if not own:
-        raise PluginContractError(f"{declared.name}: its wheel has no presets in {declared.presets}")
-    return sorted(own, key=lambda item: item.name)
 
 
 def _write(path: Path, text: str) -> bool:

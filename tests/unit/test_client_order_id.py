@@ -17,9 +17,9 @@ NAMES = st.text(min_size=1, max_size=12)
 @pytest.mark.parametrize(
     ("account", "strategy", "intent_id", "expected"),
     [
-        ("ACCOUNT-1", "rebalance", "2026-11-23", "lgs9v2s8c3u5sv6o9ru8qr8a4lcd9c1t"),
-        ("ACCOUNT-1", "rebalance", "2026-11-24", "?"),
-        ("101-004-1234567-001", "größe", "intent ✓", "?"),
+        ("ACCOUNT-1", "rebalance", "2026-11-23", "lgsk62sojlbaehtguolok54empjv5l9q"),
+        ("ACCOUNT-1", "rebalance", "2026-11-24", "lgs5tbomfuuqaqbm5h54gotar016km59"),
+        ("101-004-1234567-001", "größe", "intent ✓", "lgsvcaqe0ht2uj3gal8k90a5psb9ukd6"),
     ],
 )
 def test_an_intent_has_the_same_id_on_every_machine(account, strategy, intent_id, expected):

@@ -253,6 +253,4 @@ class _Play:
 
 
 def _share(quantity: str, parts: int) -> str:
-
-
     return format(Decimal(quantity) / parts, "f")

@@ -77,7 +77,9 @@ def read(path: Path) -> Books:
         parts = {
             "orders": _rows(connection, "SELECT intent, symbol, venue_order_id, role, report FROM venue_orders ORDER BY id"),
             "attempts": _rows(connection, "SELECT intent, number, committed_at, outcome FROM attempts ORDER BY intent, number"),
-            "executions": _rows(connection, "SELECT intent, symbol, execution_id, venue_order_id, body FROM executions ORDER BY id"),
+            "executions": _rows(
+                connection, "SELECT intent, symbol, execution_id, venue_order_id, body FROM executions ORDER BY id"
+            ),
         }
         for intent in intents:
             for name, rows in parts.items():
@@ -143,7 +145,9 @@ def _known_orders(orders: Iterable[Row], known: Mapping[str, Row]) -> Iterator[F
             yield Finding("no order is denied", name, f"the venue holds it, the ledger says {intent['state']}")
         recorded = [row for row in intent["orders"] if row["venue_order_id"] == order["venue_order_id"]]
         if len(recorded) != 1:
-            yield Finding("every order is known", name, f"venue order {order['venue_order_id']} has {len(recorded)} rows in the ledger")
+            yield Finding(
+                "every order is known", name, f"venue order {order['venue_order_id']} has {len(recorded)} rows in the ledger"
+            )
         for row in recorded:
             yield from _same(name, order, intent["state"], json.loads(row["report"]))
         yield from _in_time(name, order, intent["attempts"])
@@ -173,7 +177,9 @@ def _real_orders(orders: Iterable[Row], intents: Iterable[Row]) -> Iterator[Find
             if (intent["client_order_id"], row["venue_order_id"]) not in held:
                 yield Finding("no order is invented", intent["client_order_id"], f"the venue does not hold {row['venue_order_id']}")
             if row["role"] == "duplicate":
-                yield Finding("one order per intent", intent["client_order_id"], f"the ledger holds a second, {row['venue_order_id']}")
+                yield Finding(
+                    "one order per intent", intent["client_order_id"], f"the ledger holds a second, {row['venue_order_id']}"
+                )
 
 
 def _executions(orders: Iterable[Row], books: Books) -> Iterator[Finding]:
@@ -187,7 +193,9 @@ def _executions(orders: Iterable[Row], books: Books) -> Iterator[Finding]:
     for venue_order_id in ours:
         yield Finding("no execution is invented", venue_order_id, "the venue holds no such order")
     for row in books.loose:
-        yield Finding("every execution has its intent", row["execution_id"], f"of order {row['venue_order_id']}, belongs to no intent")
+        yield Finding(
+            "every execution has its intent", row["execution_id"], f"of order {row['venue_order_id']}, belongs to no intent"
+        )
 
 
 def _same_executions(name: str, theirs: Sequence[Row], ours: Sequence[Row]) -> Iterator[Finding]:

@@ -208,13 +208,24 @@ def _submit_faults(capabilities: Capabilities) -> Iterator[Fault]:
 
 def _on(fault: Fault, nth: int) -> Fault:
     return Fault(
-        kind=fault.kind, operation=fault.operation, nth=nth, status=fault.status, retry_after_s=fault.retry_after_s, delay_s=fault.delay_s
+        kind=fault.kind,
+        operation=fault.operation,
+        nth=nth,
+        status=fault.status,
+        retry_after_s=fault.retry_after_s,
+        delay_s=fault.delay_s,
     )
 
 
 def _other_faults() -> list[dict[str, Any]]:
     """Return what goes wrong with lookups and cancels."""
-    lookups = {2: FaultKind.STATUS_BEFORE, 5: FaultKind.RESET_AFTER, 8: FaultKind.HTML, 11: FaultKind.TRUNCATED, 14: FaultKind.EMPTY}
+    lookups = {
+        2: FaultKind.STATUS_BEFORE,
+        5: FaultKind.RESET_AFTER,
+        8: FaultKind.HTML,
+        11: FaultKind.TRUNCATED,
+        14: FaultKind.EMPTY,
+    }
     cancels = {1: FaultKind.ANSWER_DROPPED, 2: FaultKind.STATUS_BEFORE, 3: FaultKind.RESET_DURING}
     return [
         *({"kind": kind.value, "operation": "lookup", "nth": nth} for nth, kind in lookups.items()),

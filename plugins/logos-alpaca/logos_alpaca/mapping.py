@@ -192,7 +192,7 @@ def _text(body: Mapping[str, Any], name: str) -> str:
 def _number(body: Mapping[str, Any], name: str) -> Decimal:
     value = body.get(name)
     if not isinstance(value, str) and type(value) is not int:
-        raise BadAnswerError(f"{name} is {value!r}; a float has lost digits before anyone could see them")
+        raise BadAnswerError(f"{name} is {value!r}; Alpaca writes numbers as text, and a float would have lost digits")
     try:
         number = Decimal(value)
     except InvalidOperation:

@@ -1,0 +1,24 @@
+"""The pages that are written from the code are the ones in the repository."""
+
+from tests.docs.conftest import ROOT
+
+
+def test_the_generated_pages_are_the_committed_ones(reader):
+    checked = reader.run(str(ROOT / "docs" / "generate.py"), "--check")
+
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_a_difference_is_named_and_nothing_is_written(reader):
+    copy = reader.folder / "copy"
+    (copy / "docs").mkdir(parents=True)
+    for name in ("generate.py", "lifecycle.md", "venues.md", "tutorial.md"):
+        (copy / "docs" / name).write_bytes((ROOT / "docs" / name).read_bytes())
+    for name in ("plugins", "examples"):
+        (copy / name).symlink_to(ROOT / name, target_is_directory=True)
+    (copy / "docs" / "lifecycle.md").write_text("# Out of date\n")
+
+    checked = reader.run(str(copy / "docs" / "generate.py"), "--check")
+
+    assert (checked.returncode, checked.stdout) == (1, "docs/lifecycle.md differs; run: python docs/generate.py\n")
+    assert (copy / "docs" / "lifecycle.md").read_text() == "# Out of date\n"

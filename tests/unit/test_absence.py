@@ -1,0 +1,81 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from logos_core.capabilities import ExpiryKind, Uniqueness
+from logos_core.hookspecs import NotSeen, View
+from logos_core.rails.absence import CLOCK_MARGIN, Absence, AbsencePolicy, conclude
+from logos_core.testing.scripted import capabilities
+
+SENT_BY = datetime(2026, 1, 1, tzinfo=UTC)
+WINDOW_S = 5.0
+DEADLINE = SENT_BY + timedelta(seconds=WINDOW_S) + CLOCK_MARGIN
+LATER = timedelta(hours=1)
+TICK = timedelta(microseconds=1)
+VIEWS = (View("open orders", "not listed"), View("order by id", "404"))
+
+
+def concluded(
+    uniqueness=Uniqueness.OPEN,
+    expiry=ExpiryKind.ENGINE,
+    *,
+    window_s=WINDOW_S,
+    gateway_is_proof=False,
+    views=VIEWS,
+    venue_time=DEADLINE + TICK,
+    now=SENT_BY + LATER,
+):
+    able = capabilities(uniqueness=uniqueness, expiry=expiry, window_s=window_s)
+    seen = NotSeen(views=views, venue_time=venue_time)
+    return conclude(able, AbsencePolicy(gateway_window_is_proof=gateway_is_proof), SENT_BY, seen, now)[0]
+
+
+@pytest.mark.parametrize("uniqueness", Uniqueness)
+@pytest.mark.parametrize("expiry", ExpiryKind)
+@pytest.mark.parametrize("gateway_is_proof", [False, True])
+def test_what_absence_means_for_every_kind_of_venue(uniqueness, expiry, gateway_is_proof):
+    if uniqueness is Uniqueness.EVER:
+        expected = Absence.MAY_RESEND
+    elif expiry is ExpiryKind.ENGINE or (expiry is ExpiryKind.GATEWAY and gateway_is_proof):
+        expected = Absence.PROVEN
+    else:
+        expected = Absence.UNRESOLVED
+
+    assert expected == concluded(uniqueness, expiry, gateway_is_proof=gateway_is_proof)
+
+
+@pytest.mark.parametrize("uniqueness", [Uniqueness.OPEN, Uniqueness.NONE])
+def test_a_deadline_counts_only_once_it_is_past_in_venue_time_with_the_margin(uniqueness):
+    assert Absence.UNRESOLVED == concluded(uniqueness, venue_time=DEADLINE)
+    assert Absence.PROVEN == concluded(uniqueness, venue_time=DEADLINE + TICK)
+
+
+def test_a_venue_clock_that_runs_ahead_does_not_hurry_the_proof():
+    assert Absence.UNRESOLVED == concluded(venue_time=DEADLINE + LATER, now=DEADLINE)
+
+
+def test_our_clock_running_ahead_does_not_hurry_the_proof():
+    assert Absence.UNRESOLVED == concluded(venue_time=DEADLINE - TICK, now=DEADLINE + LATER)
+
+
+def test_without_the_venues_time_our_own_is_rounded_against_us():
+    assert Absence.UNRESOLVED == concluded(venue_time=None, now=DEADLINE + CLOCK_MARGIN)
+    assert Absence.PROVEN == concluded(venue_time=None, now=DEADLINE + CLOCK_MARGIN + TICK)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_views_prove_nothing(count):
+    assert Absence.UNRESOLVED == concluded(views=VIEWS[:count])
+
+
+@pytest.mark.xfail(strict=True, reason="views are counted, not told apart by their source")
+def test_the_same_view_twice_is_one_view():
+    assert Absence.UNRESOLVED == concluded(views=(VIEWS[0], VIEWS[0]))
+
+
+def test_an_engine_deadline_without_a_window_proves_nothing():
+    assert Absence.UNRESOLVED == concluded(window_s=None)
+
+
+def test_time_alone_never_proves_anything():
+    assert Absence.UNRESOLVED == concluded(expiry=ExpiryKind.NONE, now=SENT_BY + timedelta(days=3650), venue_time=None)
