@@ -174,6 +174,7 @@ def _adopt(home: Home, venue: BoundVenue, ledger: SqliteLedger, symbols: tuple[s
             ) from error
         ledger.end_session()
         session.register(home, ledger)
+        home.forget_session(session_id)
     return {
         "ledger": str(ledger.path),
         "account_id": ledger.identity.account_id,

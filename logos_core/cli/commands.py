@@ -1,7 +1,5 @@
 """Every command by name: where it is, and what one line of help says of it. Nothing is imported to list them."""
 
-import difflib
-import importlib
 from typing import Any, NamedTuple
 
 from logos_core.errors import ConfigurationError
@@ -87,6 +85,8 @@ def externals() -> dict[str, str]:
 
 def load(name: str, command: Command) -> Any:
     """Import a command's module and return its function."""
+    import importlib
+
     wanted = f"logos_core.cli.{command.module}"
     try:
         return getattr(importlib.import_module(wanted), command.function)
@@ -117,6 +117,8 @@ def load_external(name: str) -> Any:
 
 def unknown(name: str) -> ConfigurationError:
     """Return the error for a command that does not exist."""
+    import difflib
+
     near = difflib.get_close_matches(name, [*COMMANDS, *GROUPS, *externals()], n=1)
     hint = f"did you mean `logos {near[0]}`?" if near else "`logos --help` lists them"
     return ConfigurationError(f"unknown command {name!r}; {hint}")

@@ -1,7 +1,6 @@
 """How a command ends: the exit codes, and what is said of an error. The one place that knows both."""
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -99,7 +98,9 @@ def report(error: BaseException, *, as_json: bool) -> int:
             "interrupted; what was under way may have happened. Run the same command again to find out."
         )
     if isinstance(error, BrokenPipeError):
-        _silence_stdout()
+        from logos_core.cli.output import silence_stdout
+
+        silence_stdout()
         return Exit.DONE
     if isinstance(error, errors.LogosError):
         return _say(error, code_of(error), _body(error), as_json=as_json)
@@ -129,6 +130,8 @@ def interruptible(function: Callable[..., R]) -> Callable[..., R]:
 
 def _say(error: BaseException, code: Exit, body: dict[str, Any], *, as_json: bool) -> int:
     if as_json:
+        import json
+
         print(json.dumps({**body, "exit_code": int(code)}, ensure_ascii=False), file=sys.stderr)
     else:
         remedy = next((REMEDIES[kind] for kind in type(error).__mro__ if kind in REMEDIES), None)
@@ -158,8 +161,3 @@ def _bug(error: BaseException) -> str:
     where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "nowhere"
     words = " ".join(str(error).split())[:300]
     return f"this is a bug: {type(error).__name__}: {words} (at {where}); LOGOS_DEBUG=1 shows the way there. Please report it."
-
-
-def _silence_stdout() -> None:
-    """Whoever read our output has left; let the interpreter's last flush find nobody either."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -29,7 +29,7 @@ def opened(home: Home, preset: Preset | None = None) -> Iterator[tuple[list[Sqli
     ledgers: list[SqliteLedger] = []
     troubles: list[Trouble] = []
     try:
-        for entry in home.ledgers():
+        for entry in _registered(home, troubles):
             found = _open(entry)
             if isinstance(found, Trouble):
                 troubles.append(found)
@@ -41,6 +41,14 @@ def opened(home: Home, preset: Preset | None = None) -> Iterator[tuple[list[Sqli
     finally:
         for ledger in ledgers:
             ledger.close()
+
+
+def _registered(home: Home, troubles: list[Trouble]) -> list[Registered]:
+    try:
+        return home.ledgers()
+    except LedgerError as error:
+        troubles.append(Trouble(home.path / "ledgers", str(error)))
+        return []
 
 
 def _open(entry: Registered) -> SqliteLedger | Trouble:

@@ -1,6 +1,7 @@
 """What is printed: JSON for machines, text for people, and tables that are plain when nobody looks."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from logos_core.events import spelled
 
 def emit(body: Any, text: str, *, as_json: bool) -> None:
     """Print the result of a command on stdout."""
-    print(json.dumps(spelled(body), indent=2, ensure_ascii=False) if as_json else text, flush=True)
+    _put(json.dumps(spelled(body), indent=2, ensure_ascii=False) if as_json else text)
 
 
 def emit_table(columns: Sequence[str], rows: Sequence[Sequence[str]], body: Any, *, as_json: bool, empty: str) -> None:
@@ -20,7 +21,20 @@ def emit_table(columns: Sequence[str], rows: Sequence[Sequence[str]], body: Any,
     elif sys.stdout.isatty():
         _print_rich(columns, rows)
     else:
-        print(columned(columns, rows), flush=True)
+        _put(columned(columns, rows))
+
+
+def _put(text: str) -> None:
+    """Print on stdout; that nobody reads it any more changes nothing of what was done."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        silence_stdout()
+
+
+def silence_stdout() -> None:
+    """Let the interpreter's last flush find nobody either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str) -> None:

@@ -88,6 +88,7 @@ def _release(home: Home, ledger: SqliteLedger, by: str, because: str) -> int:
         released = ledger.release(by, because)
         ledger.end_session()
         register(home, ledger)
+        home.forget_session(session_id)
     return released
 
 

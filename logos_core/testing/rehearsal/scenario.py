@@ -10,7 +10,7 @@ Rules:
 """
 
 import random  # noqa: TID251 - seeded, and never shared.
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -81,13 +81,16 @@ def price_at(instrument: SimulatedInstrument, share: str) -> Decimal:
     return steps * instrument.price_tick
 
 
-def compose(venue: str, capabilities: Capabilities, exchange: Exchange, seed: int) -> Scenario:
-    """Return what is rehearsed on a venue."""
-    return _Composer(venue, capabilities, exchange, seed).scenario()
+def compose(
+    venue: str, capabilities: Capabilities, exchange: Exchange, seed: int, kinds: Collection[FaultKind] = tuple(FaultKind)
+) -> Scenario:
+    """Return what is rehearsed on a venue, with faults of these kinds."""
+    return _Composer(venue, capabilities, exchange, seed, kinds).scenario()
 
 
 class _Composer:
-    def __init__(self, venue: str, capabilities: Capabilities, exchange: Exchange, seed: int) -> None:
+    def __init__(self, venue: str, capabilities: Capabilities, exchange: Exchange, seed: int, kinds: Collection[FaultKind]) -> None:
+        self._kinds = kinds
         self._random = random.Random(f"{venue} {seed}")  # noqa: S311 - must repeat, need not be secret.
         self._seed = seed
         self._capabilities = capabilities
@@ -105,7 +108,7 @@ class _Composer:
         for kind in KILL_AT:
             self._killed_at(kind)
         self._poor()
-        for fault in self._shuffled(list(_submit_faults(self._capabilities))):
+        for fault in self._shuffled([fault for fault in _submit_faults(self._capabilities) if fault.kind in self._kinds]):
             self._met_by(fault)
         self._taking()
         self._canceled()

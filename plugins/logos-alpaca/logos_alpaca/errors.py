@@ -98,7 +98,7 @@ def _said(answer: Answer) -> tuple[int | None, str] | None:
     """Return code and message of the API's JSON error, or None for anything else."""
     try:
         body: Any = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict) or not isinstance(body.get("message"), str):
         return None

@@ -233,7 +233,17 @@ def test_a_short_position_is_negative_and_a_short_sale_is_a_sale(desk):
 @pytest.mark.parametrize("path", ["/orders", "/account/activities/FILL", "/positions"])
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(200, b""), (200, b"null"), (200, b"{}"), (200, b"[1]"), (200, b"<html>"), (200, b"[{}]"), (206, b"[]"), (404, b"[]"), (503, b"")],
+    [
+        (200, b""),
+        (200, b"null"),
+        (200, b"{}"),
+        (200, b"[1]"),
+        (200, b"<html>"),
+        (200, b"[{}]"),
+        (206, b"[]"),
+        (404, b"[]"),
+        (503, b""),
+    ],
 )
 def test_a_part_that_cannot_be_had_fails_the_whole(desk, path, status, body):
     if path == "/orders" and body == b"[{}]":
