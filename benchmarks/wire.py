@@ -169,7 +169,9 @@ def main() -> int:
     print(columned(COLUMNS, lines))
     unsafe = [row for row in rows if row.unsafe]
     requests, attempts = sum(row.requests for row in rows), sum(row.attempts for row in rows)
-    print(f"\n{attempts} attempts, {requests} requests, {len(unsafe)} unsafe, {len(presets)} venues, {time.monotonic() - started_s:.0f} s")
+    print(
+        f"\n{attempts} attempts, {requests} requests, {len(unsafe)} unsafe, {len(presets)} venues, {time.monotonic() - started_s:.0f} s"
+    )
     return 8 if unsafe or not rows else 0
 
 

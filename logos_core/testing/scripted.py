@@ -10,6 +10,7 @@ Rules:
 A step is any callable of the venue and the hook's own argument; it may return whatever it likes, run other code first, or raise.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import partial
@@ -160,11 +161,17 @@ class ScriptedVenue:
         self.calls: list[Operation] = []
         self.wire: Wire | None = None
         self._scripts: dict[Operation, list[Step]] = {operation: [] for operation in Operation}
-        self._classifier: Callable[[Exception], Classification] | None = None
+        self._classifiers: list[Callable[[Exception], Classification]] = []
 
     def script(self, operation: Operation, *steps: Step) -> None:
         """Append steps for one hook; each call of it takes one."""
         self._scripts[operation] += steps
+
+    def seen_by(self, wire: Wire) -> "ScriptedVenue":
+        """Return this very venue, as one session of several reaches it: over a wire of its own."""
+        view = copy.copy(self)
+        view.wire = wire
+        return view
 
     def on_submit(self, *steps: Step) -> None:
         """Append steps for `submit`."""
@@ -180,7 +187,7 @@ class ScriptedVenue:
 
     def classify_with(self, classifier: Callable[[Exception], Classification] | None) -> None:
         """Let something else say what errors prove; None goes back to what they carry."""
-        self._classifier = classifier
+        self._classifiers[:] = [] if classifier is None else [classifier]
 
     @venue_hook
     def identify(self) -> VenueIdentity:
@@ -215,8 +222,8 @@ class ScriptedVenue:
 
     @venue_hook
     def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
-        if self._classifier is not None:
-            return self._classifier(error)
+        if self._classifiers:
+            return self._classifiers[0](error)
         if isinstance(error, ScriptedError):
             return error.classification
         return Classification(outcome=Outcome.UNKNOWN, category=Category.UNLISTED)
@@ -236,7 +243,7 @@ class ScriptedVenue:
         """Begin a request and let its first byte pass the gates."""
         record = self.begin()
         record.first_byte_once()
-        if request is not None:
+        if request is not None and record.operation is Operation.SUBMIT:
             self.received.append(request)
         return record
 
@@ -583,9 +590,10 @@ def bound(venue: ScriptedVenue, clock: Clock, timeout_s: float = 10.0) -> BoundV
 
 
 def _handed(venue: object, given: VenueSettings) -> object:
-    if isinstance(venue, ScriptedVenue):
-        venue.wire = given.wire
-    return venue
+    if not isinstance(venue, ScriptedVenue):
+        return venue
+    venue.wire = given.wire
+    return venue.seen_by(given.wire)
 
 
 def _no_simulator(_variant: str) -> NoReturn:

@@ -19,7 +19,7 @@ class Reader:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         searched = os.pathsep.join(map(str, search_path))
-        own = {"LOGOS_HOME": str(folder / "home"), "LOGOS_SIMULATOR_KEY": "any", "PYTHONDONTWRITEBYTECODE": "1"}
+        own = {"LOGOS_HOME": str(folder / "home"), "LOGOS_SIMULATOR_KEY": "any"}
         self.environ = {**os.environ, **own, **({"PYTHONPATH": searched} if searched else {})}
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":

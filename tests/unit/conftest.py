@@ -1,5 +1,7 @@
 """Sessions on a scripted venue, and ledgers without any."""
 
+import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,3 +36,27 @@ def desk(tmp_path: Path):
     yield start
     for session in opened:
         session.die()
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Install made-up distributions with one entry point each, on a path of their own; return what each was made of."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    made: list[str] = []
+
+    def install(name: str, group: str, entry: str, source: str, version: str = "1.0") -> str:
+        module = name.replace("-", "_")
+        info = site / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{entry} = {module}:VENUE\n")
+        (site / f"{module}.py").write_text(source)
+        importlib.invalidate_caches()
+        made.append(module)
+        return module
+
+    yield install
+    for module in made:
+        sys.modules.pop(module, None)

@@ -31,7 +31,7 @@ def tell(adapter: Adapter, intent_id: str) -> None:
             said = event.fields()
             evidence = said.get("evidence", said)
             wrong = "; ".join(evidence.get("not_our_order", ()))
-            why = evidence.get("error") or wrong or evidence.get("source")
+            why = evidence.get("classified", {}).get("message") or wrong or evidence.get("source")
             print(*filter(None, ("recorded:", event.kind, said.get("outcome") or said.get("state"), why)))
     for reason in adapter.ledger.latched():
         print("latched:", reason)

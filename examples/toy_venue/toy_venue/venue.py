@@ -89,7 +89,8 @@ class ToyVenue:
             return Classification(outcome=Outcome.NOT_SENT, category=Category.NETWORK)
         if isinstance(error, Refused):  # our one refusal with a source: `place` raises it before it keeps anything
             return Classification(outcome=Outcome.REJECTED, category=Category.INVALID_ORDER, venue_message=str(error))
-        return Classification(outcome=Outcome.UNKNOWN, category=Category.UNLISTED)
+        said = f"{type(error).__name__}: {error}"
+        return Classification(outcome=Outcome.UNKNOWN, category=Category.UNLISTED, venue_message=said)
 
     def _ask(self, call: Any, *arguments: Any) -> Any:
         """Do by hand what `transport.GuardedSession` does for an SDK that is built on requests."""

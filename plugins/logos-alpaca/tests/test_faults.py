@@ -193,7 +193,6 @@ def test_a_cancel_is_one_request_whatever_goes_wrong(open_desk, kind):
     expected = {
         FaultKind.DELAY_BEFORE: None,
         FaultKind.DELAY_AFTER: None,
-        FaultKind.TRUNCATED: UNKNOWN,
         FaultKind.DUPLICATE_DELIVERY: Outcome.REJECTED,  # The second finds an order that has ended.
     }
     assert 1 == len(desk.sent("cancel"))

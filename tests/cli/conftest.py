@@ -1,0 +1,160 @@
+"""Real processes all the way: the command line, and a simulated venue over loopback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+    def error(self) -> Any:
+        return json.loads(self.err.splitlines()[-1])
+
+
+def logos(*args: object, home: Path, env: Mapping[str, str] | None = None, **options: Any) -> Done:
+    """Run one command in a process of its own."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOGOS_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "logos_core.cli", *map(str, args)],
+        env={**inherited, "LOGOS_HOME": str(home), "LOGOS_SIMULATOR_KEY": "k", **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=home.parent,
+        **options,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+class Simulator:
+    """A simulated venue in a process of its own."""
+
+    def __init__(self, *args: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "logos_core.cli", "simulate", "alpaca", *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.first_line = self.process.stdout.readline()
+        self.url = self.first_line.strip()
+
+    def ask(self, name: str, body: object = None, method: str = "GET") -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/_logos/{name}", data=data, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def break_down(self, **kinds: str) -> None:
+        """Let every call of these operations meet a fault; none clears all."""
+        faults = [{"kind": kind, "operation": operation} for operation, kind in kinds.items()]
+        self.ask("faults", {"seed": 1, "faults": faults}, "PUT")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        self.process.send_signal(number)
+        _, said = self.process.communicate(timeout=20)
+        return self.process.returncode, said
+
+
+class Desk:
+    """A LOGOS_HOME, a preset and the venue it names."""
+
+    def __init__(self, folder: Path, simulator: Simulator) -> None:
+        self.folder, self.simulator = folder, simulator
+        self.home = folder / "home"
+        self.preset = self.write()
+
+    def write(self, name: str = "desk.toml", **changes: str) -> Path:
+        """Write a preset, with some lines of it changed or added: `session__ledger="'/x'"` is [session] ledger = '/x'."""
+        tables: dict[str, dict[str, str]] = {
+            "": {
+                "schema": "1",
+                "venue": '"alpaca"',
+                "environment": '"simulator"',
+                "strategy": '"desk"',
+                "base_url": f'"{self.simulator.url}"',
+            },
+            "credentials": {"key_id": '"env:LOGOS_SIMULATOR_KEY"', "secret_key": '"env:LOGOS_SIMULATOR_KEY"'},
+            "retry": {"attempts": "1", "valid_for_s": "1.0"},
+            "session": {"runs": f'"{self.folder}/runs"', "timeout_s": "3.0"},
+        }
+        for key, value in changes.items():
+            table, _, last = key.rpartition("__")
+            tables[table][last] = value
+        path = self.folder / name
+        text = "".join(
+            f"[{table}]\n" * bool(table) + "".join(f"{k} = {v}\n" for k, v in rows.items()) for table, rows in tables.items()
+        )
+        path.write_text(text)
+        return path
+
+    def logos(self, *args: object, **options: Any) -> Done:
+        return logos(*args, home=self.home, **options)
+
+    def submit(self, intent_id: str, *more: str, quantity: str = "1", preset: Path | None = None) -> Done:
+        given = ("--limit", "100", *more) if "--limit" not in more else more
+        return self.logos("submit", preset or self.preset, "buy", quantity, "AAPL", "--intent-id", intent_id, *given)
+
+    def make_unknown(self, intent_id: str, *, accepted: bool) -> Done:
+        """Submit an order whose answer is lost, at a venue that then cannot be asked."""
+        self.simulator.break_down(submit="reset_after" if accepted else "reset_before", lookup="reset_before")
+        try:
+            return self.submit(intent_id)
+        finally:
+            self.simulator.break_down()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk that a whole module shares; its tests keep to intents of their own."""
+    simulator = Simulator()
+    yield Desk(tmp_path_factory.mktemp("desk"), simulator)
+    simulator.stop()
+
+
+@pytest.fixture
+def new_desk(tmp_path: Path) -> Iterator[Callable[[], Desk]]:
+    """Makes desks with a venue of their own, for tests that break something for good."""
+    running: list[Simulator] = []
+
+    def make() -> Desk:
+        running.append(Simulator())
+        return Desk(tmp_path, running[-1])
+
+    yield make
+    for simulator in running:
+        simulator.stop()
+
+
+@pytest.fixture
+def new_simulator() -> type[Simulator]:
+    """Starts a venue; whoever starts it stops it."""
+    return Simulator
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Done]:
+    """Runs commands on a LOGOS_HOME of their own."""
+
+    def go(*args: object, **options: Any) -> Done:
+        return logos(*args, home=tmp_path / "home", **options)
+
+    return go

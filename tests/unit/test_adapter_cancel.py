@@ -1,0 +1,219 @@
+"""Cancelling passes no gate, works with anything broken, and believes only the order's state."""
+
+from decimal import Decimal
+
+import pytest
+from attrs import evolve
+
+from logos_core.capabilities import Uniqueness
+from logos_core.errors import LedgerError, OrderRejectedError, OutcomeUnknownError
+from logos_core.hookspecs import Found, NotSeen, Operation, OrderReference, Outcome
+from logos_core.lifecycle import IntentState as S
+from logos_core.orders import OrderStatus
+from logos_core.testing.scripted import (
+    ScriptedVenue,
+    capabilities,
+    claims,
+    fail,
+    hide,
+    raises,
+    reject,
+    returns,
+    show_another,
+    take_cancel,
+    time_out_after,
+    time_out_before,
+)
+from tests.unit.making import order
+from tests.unit.test_adapter_submit import break_commits, kinds, recorded
+
+
+@pytest.fixture
+def session(desk):
+    made = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
+    made.adapter.submit(order())
+    return made
+
+
+def test_a_cancelled_order_is_reported_as_the_venue_shows_it(session):
+    report = session.adapter.cancel("one")
+
+    assert (OrderStatus.CANCELED, S.CANCELED) == (report.status, recorded(session).state)
+    assert ["v1"] == [reference.venue_order_id for reference in session.venue.cancels]
+    assert kinds(session)[-2:] == ["cancel", "reported"]
+
+
+def test_a_cancel_may_be_repeated_and_named_in_any_way(session):
+    named = ["one", recorded(session).client_order_id, recorded(session).reference()]
+
+    assert [OrderStatus.CANCELED] * 3 == [session.adapter.cancel(name).status for name in named]
+
+
+def test_a_cancel_the_venue_took_and_did_not_carry_out_is_no_cancellation(session):
+    session.venue.on_cancel(take_cancel(cancels=False))
+
+    assert (OrderStatus.NEW, S.NEW) == (session.adapter.cancel("one").status, recorded(session).state)
+
+
+def test_a_fill_that_overtakes_the_cancel_is_a_fill(session):
+    session.venue.on_cancel(take_cancel(cancels=False))
+    name = recorded(session).client_order_id
+    session.venue.change(name, status=OrderStatus.FILLED, filled_quantity=Decimal(1), average_price=Decimal(100))
+
+    assert (OrderStatus.FILLED, S.FILLED) == (session.adapter.cancel("one").status, recorded(session).state)
+
+
+@pytest.mark.parametrize("step", [time_out_before(), fail(), raises(KeyError("x")), returns(None), claims(Outcome.NOT_SENT)])
+def test_a_cancel_without_a_clear_answer_tells_what_the_order_is(session, step):
+    session.venue.on_cancel(step)
+
+    assert session.adapter.cancel("one").status is OrderStatus.NEW
+
+
+def test_a_cancel_makes_one_request_and_waits_for_a_slow_venue(session):
+    pending = lambda venue, reference: Found(evolve(venue.orders_of(reference.client_order_id)[-1], status=OrderStatus.PENDING_CANCEL))  # noqa: E731
+    session.venue.on_lookup(pending, pending)
+
+    assert session.adapter.cancel("one").status is OrderStatus.CANCELED
+    assert 1 == session.venue.calls.count(Operation.CANCEL)
+
+
+def test_when_the_order_cannot_be_seen_after_the_cancel_the_outcome_is_unknown(session):
+    session.venue.on_lookup(*[fail()] * 5)
+    with pytest.raises(OutcomeUnknownError, match="may or may not have worked"):
+        session.adapter.cancel("one")
+
+    assert 1 == len(session.venue.cancels)
+
+
+def test_cancels_pass_while_orders_are_halted_latched_and_out_of_budget(session):
+    session.home.halt("everything", "ann", "now", session.clock.now())
+    session.ledger.latch("stop")
+    session.parts.switch.latch("stop")
+    session.parts.limiter.block(1000)
+
+    assert session.adapter.cancel("one").status is OrderStatus.CANCELED
+
+
+def test_an_unknown_order_is_cancelled_on_sight(desk):
+    session = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
+    session.venue.on_submit(time_out_after())
+    session.venue.on_lookup(hide(), hide(), hide())
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.submit(order())
+    with pytest.raises(OutcomeUnknownError, match="repeat the cancel"):
+        session.adapter.cancel("one")
+    assert [] == session.venue.cancels
+
+    assert session.adapter.cancel("one").status is OrderStatus.CANCELED
+    assert S.CANCELED == recorded(session).state
+
+
+@pytest.mark.xfail(strict=True, reason="the order that a lookup shows is not compared before it is cancelled")
+def test_an_unknown_order_is_not_cancelled_in_anothers_name(desk):
+    session = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
+    session.venue.on_submit(time_out_after())
+    session.venue.on_lookup(hide(), hide())
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.submit(order())
+    session.venue.on_lookup(show_another(client_order_id="somebody", venue_order_id="v99", quantity=Decimal(7)))
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.cancel("one")
+
+    assert [] == session.venue.cancels
+
+
+def test_a_cancel_goes_out_with_the_ledger_down_and_is_spooled(session):
+    break_commits(session)
+
+    assert session.adapter.cancel("one").status is OrderStatus.CANCELED
+    (waiting,) = session.parts.spool.read()
+    assert (True, "cancel", recorded(session).client_order_id) == (
+        waiting["intact"],
+        waiting["event"]["kind"],
+        waiting["event"]["client_order_id"],
+    )
+    assert session.parts.switch.engaged()
+
+
+@pytest.mark.xfail(strict=True, raises=LedgerError, reason="the lookup before the cancel must be recorded first")
+def test_an_unknown_order_is_cancelled_with_the_ledger_down_too(desk):
+    session = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
+    session.venue.on_submit(time_out_after())
+    session.venue.on_lookup(hide(), hide())
+    with pytest.raises(OutcomeUnknownError) as caught:
+        session.adapter.submit(order())
+    break_commits(session)
+
+    assert session.adapter.cancel(caught.value.reference).status is OrderStatus.CANCELED
+
+
+def test_a_cancel_by_reference_needs_no_readable_ledger(session):
+    reference = recorded(session).reference()
+    session.ledger._db._connection.close()
+
+    assert session.adapter.cancel(reference).status is OrderStatus.CANCELED
+
+
+def test_nobody_cancels_what_is_not_known_here(session):
+    with pytest.raises(LookupError, match="'nine'"):
+        session.adapter.cancel("nine")
+
+
+def test_an_order_of_another_session_is_cancelled_by_its_reference(session, desk):
+    other = desk(strategy="other")
+
+    assert other.adapter.cancel(recorded(session).reference()).status is OrderStatus.CANCELED
+
+
+@pytest.mark.xfail(strict=True, reason="a rejected order is called unknown when somebody cancels it")
+def test_cancelling_a_rejected_order_says_that_it_was_rejected(desk):
+    session = desk()
+    session.venue.on_submit(reject())
+    with pytest.raises(OrderRejectedError):
+        session.adapter.submit(order())
+    try:
+        session.adapter.cancel("one")
+    except Exception as error:
+        assert not isinstance(error, OutcomeUnknownError)
+
+
+# ----------------------------------------------------------------------------------------------------------------- lookup
+
+
+def test_a_lookup_records_what_it_finds(session):
+    name = recorded(session).client_order_id
+    session.venue.change(name, status=OrderStatus.CANCELED)
+
+    assert OrderStatus.CANCELED is session.adapter.lookup("one").report.status
+    assert S.CANCELED == recorded(session).state
+
+
+def test_a_lookup_that_finds_nothing_concludes_nothing(session):
+    session.venue.on_lookup(hide())
+
+    assert isinstance(session.adapter.lookup("one"), NotSeen)
+    assert S.NEW == recorded(session).state
+
+
+def test_a_lookup_that_fails_is_unknown_and_one_of_nothing_a_lookup_error(session):
+    session.venue.on_lookup(fail())
+    with pytest.raises(OutcomeUnknownError, match="could not be asked"):
+        session.adapter.lookup("one")
+    with pytest.raises(LookupError):
+        session.adapter.lookup("nine")
+
+
+def test_a_lookup_that_shows_another_order_latches(session):
+    session.venue.on_lookup(show_another(quantity=Decimal(2)))
+    session.adapter.lookup("one")
+
+    assert session.ledger.latched()
+    assert Decimal(1) == recorded(session).report.quantity
+
+
+def test_a_reference_to_an_order_of_nobody_is_looked_up_and_not_recorded(session):
+    found = session.adapter.lookup(OrderReference(client_order_id="lgsnobody", symbol="BTC/USDT"))
+
+    assert isinstance(found, NotSeen)
+    assert session.ledger.find("lgsnobody") is None

@@ -1,0 +1,184 @@
+"""The ledger and the venue, side by side."""
+
+from decimal import Decimal
+
+import pytest
+from attrs import evolve
+
+from logos_core.capabilities import Uniqueness
+from logos_core.errors import OrderDeniedError, OutcomeUnknownError
+from logos_core.hookspecs import Operation
+from logos_core.lifecycle import IntentState as S
+from logos_core.orders import OrderStatus
+from logos_core.reconciliation import Agreement, Difference, ReconciliationReport, verdict
+from logos_core.testing.scripted import ScriptedVenue, capabilities, fail, hide, time_out_before
+from logos_core.wire import Answer
+from tests.unit.making import order, report_of
+from tests.unit.test_adapter_submit import recorded
+
+
+@pytest.fixture
+def session(desk):
+    return desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({}, Agreement.AGREES),
+        ({"foreign_remote": ("v9",)}, Agreement.AGREES),
+        ({"unsettled": ("a",)}, Agreement.UNSETTLED),
+        ({"in_motion": ("a",)}, Agreement.UNSETTLED),
+        ({"missing_remote": ("a",), "unsettled": ("b",)}, Agreement.DIFFERS),
+        ({"untracked_remote": ("a",)}, Agreement.DIFFERS),
+        ({"duplicates": ("a",)}, Agreement.DIFFERS),
+        ({"different": (Difference(client_order_id="a", field="state", ledger="new", venue="filled"),)}, Agreement.DIFFERS),
+    ],
+)
+def test_the_verdict_is_the_worst_of_what_was_found(found, expected):
+    assert expected == verdict(ReconciliationReport(verdict=Agreement.AGREES, **found))
+
+
+def test_an_empty_ledger_and_an_empty_venue_agree(session):
+    assert Agreement.AGREES == session.adapter.reconcile().verdict
+
+
+def test_what_happened_at_the_venue_is_recorded_and_both_agree(session):
+    for name in ("works", "fills", "ends"):
+        session.adapter.submit(order(name))
+    session.venue.change(recorded(session, "fills").client_order_id, status=OrderStatus.FILLED, filled_quantity=Decimal(1), average_price=Decimal(99))
+    session.venue.change(recorded(session, "ends").client_order_id, status=OrderStatus.EXPIRED)
+    report = session.adapter.reconcile()
+
+    assert (Agreement.AGREES, 3) == (report.verdict, report.checked)
+    assert [S.NEW, S.FILLED, S.EXPIRED] == [recorded(session, name).state for name in ("works", "fills", "ends")]
+    assert "reconciliation: agrees; 3 orders checked, no difference" == str(report)
+
+
+def test_a_finished_order_is_never_missing(session):
+    session.adapter.submit(order())
+    session.adapter.cancel("one")
+    session.venue.held.clear()
+
+    assert Agreement.AGREES == session.adapter.reconcile().verdict
+
+
+def test_a_venue_that_cannot_be_asked_is_a_verdict_of_its_own(session):
+    session.adapter.submit(order())
+    session.venue.script(Operation.RECONCILE, fail())
+    report = session.adapter.reconcile()
+
+    assert (Agreement.COULD_NOT_ASK, ()) == (report.verdict, report.missing_remote)
+    assert "service unavailable" in str(report)
+    assert session.ledger.cursor("reconcile") is None
+
+
+def test_an_order_that_is_gone_everywhere_is_missing_and_only_then(session):
+    session.adapter.submit(order())
+    name = recorded(session).client_order_id
+    gone = session.venue.held.pop()
+    report = session.adapter.reconcile()
+
+    assert (Agreement.DIFFERS, (name,)) == (report.verdict, report.missing_remote)
+    assert 2 == session.venue.calls.count(Operation.LOOKUP), "asked twice, with the visibility lag between"
+    assert S.NEW == recorded(session).state, "not to be seen proves nothing"
+    session.venue.held.append(gone)
+    assert Agreement.AGREES == session.adapter.reconcile().verdict
+
+
+def test_an_order_that_the_list_skipped_is_asked_for_by_name(session):
+    session.adapter.submit(order())
+    session.venue.script(Operation.RECONCILE, lambda venue, request: evolve(venue.snapshot(), open_orders=()))
+    report = session.adapter.reconcile()
+
+    assert (Agreement.UNSETTLED, (recorded(session).client_order_id,)) == (report.verdict, report.in_motion)
+
+
+@pytest.mark.xfail(strict=True, reason="a lookup that could not be made counts as not having seen the order")
+def test_an_order_that_could_not_be_asked_for_is_not_missing(session):
+    session.adapter.submit(order())
+    session.venue.script(Operation.RECONCILE, lambda venue, request: evolve(venue.snapshot(), open_orders=()))
+    session.venue.on_lookup(*[fail()] * 3)
+    report = session.adapter.reconcile()
+
+    assert () == report.missing_remote
+    assert Agreement.COULD_NOT_ASK == report.verdict
+
+
+@pytest.mark.xfail(strict=True, reason="a list older than the ledger is reported as a difference, and its report overwrites the newer one")
+def test_an_order_that_ended_while_the_list_was_read_is_no_difference(session):
+    session.adapter.submit(order())
+    stale = session.venue.snapshot()
+    session.adapter.cancel("one")
+    session.venue.script(Operation.RECONCILE, lambda venue, request: stale)
+    report = session.adapter.reconcile()
+
+    assert () == report.different
+    assert OrderStatus.CANCELED == recorded(session).report.status
+
+
+def test_an_order_of_ours_that_the_ledger_does_not_know_stops_new_orders(session):
+    session.venue.held.append(report_of("lgsforgotten"))
+    report = session.adapter.reconcile()
+
+    assert (Agreement.DIFFERS, ("lgsforgotten",)) == (report.verdict, report.untracked_remote)
+    with pytest.raises(OrderDeniedError, match="lgsforgotten"):
+        session.adapter.submit(order())
+
+
+def test_a_foreign_order_is_told_and_halts_nothing(session):
+    session.venue.held += [report_of("somebody", venue_order_id="v7"), report_of(None, venue_order_id="v8")]
+    report = session.adapter.reconcile()
+
+    assert (Agreement.AGREES, ("v7", "v8")) == (report.verdict, report.foreign_remote)
+    assert session.adapter.submit(order()).status is OrderStatus.NEW
+
+
+def test_a_second_order_of_one_intent_stops_new_orders(session):
+    session.adapter.submit(order())
+    session.venue.held.append(evolve(session.venue.held[0], venue_order_id="v2"))
+    report = session.adapter.reconcile()
+
+    assert (Agreement.DIFFERS, ("v2",)) == (report.verdict, report.duplicates)
+    with pytest.raises(OrderDeniedError, match="a second order v2"):
+        session.adapter.submit(order("two"))
+
+
+def test_an_order_in_flight_is_left_to_its_sender(session, desk):
+    other, reports = desk(recovers=False), []
+
+    def step(venue, request):
+        record = venue.send(request)
+        made = venue.process(request)
+        reports.append(other.adapter.reconcile())
+        record.answered(Answer(status=200, headers={}, body=""))
+        return made
+
+    session.venue.on_submit(step)
+    session.adapter.submit(order())
+
+    assert [(Agreement.UNSETTLED, ())] == [(report.verdict, report.different) for report in reports]
+    assert S.NEW == recorded(session).state
+
+
+def test_an_unknown_order_that_the_list_shows_becomes_known(session):
+    session.venue.on_submit(time_out_before())
+    session.venue.on_lookup(hide(), hide())
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.submit(order())
+    assert (recorded(session).client_order_id,) == session.adapter.reconcile().unsettled
+    session.venue.process(session.venue.received[0])
+
+    assert Agreement.AGREES == session.adapter.reconcile().verdict
+    assert S.NEW == recorded(session).state
+
+
+def test_each_reconciliation_goes_on_where_the_last_one_stopped(session):
+    asked = []
+    remember = lambda venue, request: (asked.append(request.cursor), venue.snapshot())[1]  # noqa: E731
+    session.venue.script(Operation.RECONCILE, remember, remember)
+    session.adapter.reconcile()
+    cursor = session.ledger.cursor("reconcile")
+    session.adapter.reconcile()
+
+    assert [None, cursor] == asked

@@ -1,0 +1,177 @@
+"""What a dead session left open becomes known, or unknown, and nothing is sent."""
+
+import pytest
+
+from logos_core.capabilities import ExpiryKind, Uniqueness
+from logos_core.errors import LedgerError, OutcomeUnknownError
+from logos_core.hookspecs import Operation
+from logos_core.lifecycle import IntentState as S
+from logos_core.orders import OrderStatus
+from logos_core.records import AttemptOutcome as A
+from logos_core.testing.scripted import ScriptedVenue, accept, capabilities, fail, first, hide, show, show_another, time_out_before
+from tests.unit.making import order
+from tests.unit.test_adapter_submit import outcomes, recorded
+
+ENGINE = capabilities(uniqueness=Uniqueness.OPEN, expiry=ExpiryKind.ENGINE, window_s=5.0)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def die_in_submit(session, *, processed, intent_id="one"):
+    """Leave an attempt in flight, as a process that is killed between its two commits does."""
+
+    def step(venue, request):
+        venue.send(request)
+        if processed:
+            venue.process(request)
+        session.die()
+        raise Killed
+
+    session.venue.on_submit(step)
+    with pytest.raises(BaseException):
+        session.adapter.submit(order(intent_id))
+    for scope in session.home.halts():
+        session.home.resume(scope)
+
+
+def test_an_order_that_a_killed_session_placed_becomes_known(desk):
+    session = desk()
+    die_in_submit(session, processed=True)
+    again = desk()
+
+    assert (S.NEW, [A.ACCEPTED]) == (recorded(again).state, outcomes(again))
+    assert "v1" == again.adapter.submit(order()).venue_order_id
+    assert 1 == len(again.venue.received)
+
+
+@pytest.mark.parametrize("rule", Uniqueness)
+def test_what_cannot_be_seen_becomes_unknown_and_is_not_sent(desk, rule):
+    session = desk(ScriptedVenue(capabilities(uniqueness=rule)))
+    die_in_submit(session, processed=False)
+    again = desk()
+
+    assert (S.UNKNOWN, [A.UNKNOWN]) == (recorded(again).state, outcomes(again))
+    assert 1 == again.venue.calls.count(Operation.SUBMIT)
+
+
+def test_recovery_runs_twice_and_changes_nothing_the_second_time(desk):
+    die_in_submit(desk(), processed=False)
+    again = desk()
+    before = (recorded(again).state, outcomes(again), recorded(again).updated_at)
+    report = again.adapter.recover()
+
+    assert before == (recorded(again).state, outcomes(again), recorded(again).updated_at)
+    assert ((recorded(again).client_order_id,), (), ()) == (report.unknown, report.found, report.closed)
+    assert "recovery: 1 unknown" == str(report)
+
+
+def test_recovery_leaves_a_living_session_alone(desk):
+    session, reports = desk(), []
+    other = desk(recovers=False)
+    session.venue.on_submit(first(lambda: reports.append(other.adapter.recover()), accept()))
+    session.adapter.submit(order())
+
+    assert [(recorded(session).client_order_id,)] == [report.left_alone for report in reports]
+    assert "recovery: 1 in flight elsewhere" == str(reports[0])
+    assert [A.ACCEPTED] == outcomes(session)
+
+
+def test_recovery_closes_what_is_proven_absent_and_past_its_validity(desk):
+    session = desk(ScriptedVenue(ENGINE))
+    die_in_submit(session, processed=False)
+    early = desk()
+    assert S.UNKNOWN == recorded(early).state
+    early.clock.sleep(100)
+    report = early.adapter.recover()
+
+    assert ((recorded(early).client_order_id,), S.NOT_PLACED) == (report.closed, recorded(early).state)
+    assert "recovery: nothing was open" == str(early.adapter.recover())
+
+
+def test_recovery_does_not_close_what_is_still_valid(desk):
+    session = desk(ScriptedVenue(ENGINE))
+    die_in_submit(session, processed=False)
+    again = desk(recovers=False)
+    again.clock.sleep(20)
+    report = again.adapter.recover()
+
+    assert ((recorded(again).client_order_id,), S.UNKNOWN) == (report.unknown, recorded(again).state)
+
+
+def test_a_venue_that_is_down_leaves_all_unknown_and_a_session_opens(desk):
+    die_in_submit(desk(), processed=True)
+    first_session = desk(recovers=False)
+    first_session.venue.on_lookup(*[fail()] * 3)
+    report = first_session.adapter.recover()
+
+    assert (S.UNKNOWN, 1) == (recorded(first_session).state, len(report.unknown))
+    assert 1 == len(first_session.adapter.recover().found)
+    assert S.NEW == recorded(first_session).state
+
+
+def test_another_order_under_our_id_is_no_recovery(desk):
+    die_in_submit(desk(), processed=True)
+    again = desk(recovers=False)
+    again.venue.on_lookup(show_another(symbol="ETH/USDT"))
+    again.adapter.recover()
+
+    assert S.UNKNOWN == recorded(again).state
+    assert "another order" in again.ledger.latched()[0]
+
+
+def test_recovery_that_is_killed_is_run_again(desk):
+    die_in_submit(desk(), processed=True)
+    die_in_submit(desk(recovers=False), processed=True, intent_id="two")
+    half = desk(recovers=False)
+
+    def killed(venue, reference):
+        half.die()
+        raise Killed
+
+    half.venue.on_lookup(show(), killed)
+    with pytest.raises((Killed, LedgerError)):
+        half.adapter.recover()
+    again = desk()
+
+    assert [S.NEW, S.NEW] == [recorded(again, name).state for name in ("one", "two")]
+    assert 2 == again.venue.calls.count(Operation.SUBMIT)
+
+
+def test_a_filled_order_is_recovered_with_its_executions(desk):
+    session = desk()
+
+    def step(venue, request):
+        venue.send(request)
+        venue.process(request, OrderStatus.FILLED)
+        session.die()
+        raise Killed
+
+    session.venue.on_submit(step)
+    with pytest.raises(BaseException):
+        session.adapter.submit(order())
+    again = desk()
+
+    assert (S.FILLED, ["t1"]) == (recorded(again).state, [trade.execution_id for trade in recorded(again).report.executions])
+
+
+def test_an_abandoned_attempt_is_found_out_by_a_submit_of_the_same_intent(desk):
+    session = desk()
+    again = desk(recovers=False)
+    die_in_submit(session, processed=True)
+
+    assert "v1" == again.adapter.submit(order()).venue_order_id
+    assert 1 == len(again.venue.received)
+
+
+def test_an_unknown_of_a_living_session_is_settled_by_anyone(desk):
+    session = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
+    session.venue.on_submit(time_out_before())
+    session.venue.on_lookup(hide(), hide())
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.submit(order())
+    session.venue.process(session.venue.received[0])
+    other = desk()
+
+    assert S.NEW == recorded(other).state

@@ -1,0 +1,313 @@
+"""The guarded session against servers that behave badly, on the loopback interface."""
+
+import datetime
+import socket
+import ssl
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from logos_core.clock import SystemClock
+from logos_core.errors import PluginContractError
+from logos_core.hookspecs import Operation, Phase
+from logos_core.transport import MAX_BODY_CHARACTERS, GuardedSession
+from logos_core.wire import GateClosedError, Wire
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+class Server:
+    """Accepts connections one after another, keeps what came, and answers as it is told."""
+
+    def __init__(self, behave, context=None):
+        self.behave = behave
+        self.context = context
+        self.received: list[bytes] = []
+        self.handshakes = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        while True:
+            try:
+                plain, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                connection = self.context.wrap_socket(plain, server_side=True) if self.context else plain
+                self.handshakes += 1
+                connection.settimeout(5)
+                data = connection.recv(65536)
+                if data:
+                    self.received.append(data)
+                    self.behave(connection)
+                connection.close()
+            except (OSError, ssl.SSLError):
+                plain.close()
+
+    def close(self):
+        self.listener.close()
+        self.thread.join(2)
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(behave=lambda connection: connection.sendall(OK), context=None):
+        servers.append(Server(behave, context))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@contextmanager
+def operation(operation=Operation.SUBMIT, gates=(), timeout_s=5.0):
+    wire = Wire(SystemClock(), timeout_s)
+    with GuardedSession(wire) as session, wire.operation(operation, gates) as record:
+        yield session, record
+
+
+def url(server, path="/", scheme="http", host="127.0.0.1"):
+    return f"{scheme}://{host}:{server.port}{path}"
+
+
+def test_an_answer_is_received_to_its_end_and_kept_as_evidence(serve):
+    body = b'{"text":"' + b"x" * 20_000 + b'\xff"}'
+    server = serve(lambda c: c.sendall(b"HTTP/1.1 422 No\r\nX-Code: 7\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
+    with operation() as (session, record):
+        response = session.post(url(server), data=b"order", stream=True)
+
+    assert (422, Phase.ANSWERED, 1) == (response.status_code, record.phase, record.requests)
+    assert ("7", MAX_BODY_CHARACTERS) == (record.answer.headers["x-code"], len(record.answer.body))
+    assert b"order" in server.received[0]
+
+
+def test_a_second_request_of_one_submit_is_refused_before_it_leaves(serve):
+    server = serve()
+    with operation() as (session, record):
+        session.post(url(server))
+        with pytest.raises(PluginContractError):
+            session.post(url(server))
+
+    assert (1, 1) == (len(server.received), record.requests)
+
+
+def test_outside_of_an_operation_nothing_is_sent(serve):
+    server = serve()
+    with GuardedSession(Wire(SystemClock(), 1.0)) as session, pytest.raises(PluginContractError):
+        session.post(url(server))
+
+    assert [] == server.received
+
+
+def test_a_closed_gate_means_that_not_a_byte_was_sent(serve):
+    server = serve()
+
+    def closed():
+        raise GateClosedError("HALTED", "stop", denies=True)
+
+    with operation(gates=(closed,)) as (session, record), pytest.raises(GateClosedError):
+        session.post(url(server), data=b"order")
+
+    time.sleep(0.05)
+    assert ([], Phase.NOTHING_SENT) == (server.received, record.phase)
+
+
+def test_gates_are_asked_after_the_connection_stands(serve):
+    server, stood = serve(), []
+
+    def gate():
+        deadline = time.monotonic() + 2
+        while not server.handshakes and time.monotonic() < deadline:
+            time.sleep(0.005)
+        stood.append((server.handshakes, len(server.received)))
+
+    with operation(gates=(gate,)) as (session, _):
+        session.post(url(server), data=b"x" * 100_000)
+
+    assert [(1, 0)] == stood
+
+
+def drip(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(100):
+        time.sleep(0.05)
+        connection.sendall(b"x")
+
+
+def drip_head(connection):
+    for letter in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 100:
+        time.sleep(0.05)
+        connection.sendall(bytes([letter]))
+
+
+def never(connection):
+    time.sleep(3)
+
+
+@pytest.mark.parametrize("behave", [drip, drip_head, never])
+def test_one_deadline_holds_for_the_whole_answer(serve, behave):
+    server = serve(behave)
+    began = time.monotonic()
+    with operation(timeout_s=0.4) as (session, record), pytest.raises((requests.RequestException, TimeoutError)):
+        session.post(url(server))
+
+    assert time.monotonic() - began < 1.5
+    assert Phase.SENT is record.phase
+
+
+def test_nothing_that_is_refused_counts_as_sent():
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with operation() as (session, record), pytest.raises(requests.ConnectionError):
+        session.post(f"http://127.0.0.1:{port}/")
+
+    assert (Phase.NOTHING_SENT, 1) == (record.phase, record.requests)
+
+
+@pytest.mark.parametrize("behave", [lambda c: None, lambda c: c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}"), lambda c: c.sendall(b"nonsense\r\n\r\n")])
+def test_an_answer_that_breaks_off_is_no_answer_and_is_not_asked_for_again(serve, behave):
+    server = serve(behave)
+    with operation() as (session, record), pytest.raises(requests.RequestException):
+        session.post(url(server), data=b"order")
+
+    assert (1, Phase.SENT) == (len(server.received), record.phase)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(serve, status):
+    target = serve()
+    server = serve(lambda c: c.sendall(f"HTTP/1.1 {status} Go\r\nLocation: {url(target)}\r\nContent-Length: 0\r\n\r\n".encode()))
+    with operation(Operation.LOOKUP) as (session, _):
+        response = session.get(url(server), allow_redirects=True)
+
+    assert (status, []) == (response.status_code, target.received)
+
+
+def test_no_netrc_and_no_proxy_of_the_environment_is_used(serve, tmp_path, monkeypatch):
+    server, proxy = serve(), serve()
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login thief password thief\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with operation() as (session, _):
+        session.post(url(server), headers={"Authorization": "Bearer mine"}, proxies={"http": f"http://127.0.0.1:{proxy.port}"})
+
+    assert [] == proxy.received
+    assert b"Bearer mine" in server.received[0]
+    assert b"Basic" not in server.received[0]
+
+
+def test_what_the_sdk_asks_for_beyond_the_request_is_ignored(serve):
+    server = serve(never)
+    began = time.monotonic()
+    with operation(timeout_s=0.3) as (session, _), pytest.raises(requests.RequestException):
+        session.get(url(server), timeout=60, stream=True)
+
+    assert time.monotonic() - began < 2
+
+
+# -------------------------------------------------------------------------------------------------------------------- TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 that signs itself."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "cert.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "cert.private").write_bytes(private)
+    return folder
+
+
+@pytest.fixture
+def tls(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.crt", certificate / "cert.private")
+    return context
+
+
+@pytest.fixture
+def trusted(certificate, monkeypatch):
+    """Trust the certificate where requests looks when it verifies."""
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate / "cert.crt"))
+
+
+def test_over_tls_gates_run_after_the_handshake_and_before_the_first_application_byte(serve, tls, trusted):
+    server, seen = serve(context=tls), []
+
+    def gate():
+        deadline = time.monotonic() + 2
+        while not server.handshakes and time.monotonic() < deadline:
+            time.sleep(0.005)
+        seen.append((server.handshakes, len(server.received)))
+
+    with operation(gates=(gate,)) as (session, record):
+        assert 200 == session.post(url(server, scheme="https"), data=b"order").status_code
+
+    assert ([(1, 0)], Phase.ANSWERED) == (seen, record.phase)
+    assert b"order" in server.received[0]
+
+
+def test_over_tls_a_closed_gate_means_that_not_a_byte_was_sent(serve, tls, trusted):
+    server = serve(context=tls)
+
+    def closed():
+        raise GateClosedError("HALTED", "stop", denies=True)
+
+    with operation(gates=(closed,)) as (session, record), pytest.raises(GateClosedError):
+        session.post(url(server, scheme="https"), data=b"order")
+
+    time.sleep(0.05)
+    assert (1, [], Phase.NOTHING_SENT) == (server.handshakes, server.received, record.phase)
+
+
+def test_over_tls_one_deadline_holds_too(serve, tls, trusted):
+    server = serve(drip, context=tls)
+    began = time.monotonic()
+    with operation(timeout_s=0.4) as (session, record), pytest.raises((requests.RequestException, TimeoutError)):
+        session.post(url(server, scheme="https"))
+
+    assert time.monotonic() - began < 1.5
+    assert Phase.SENT is record.phase
+
+
+def test_a_certificate_nobody_vouches_for_is_refused_whatever_the_sdk_asks(serve, tls):
+    server = serve(context=tls)
+    with operation() as (session, record), pytest.raises(requests.exceptions.SSLError):
+        session.post(url(server, scheme="https"), data=b"order", verify=False)
+
+    assert ([], Phase.NOTHING_SENT) == (server.received, record.phase)
