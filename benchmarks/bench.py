@@ -7,6 +7,7 @@ to tell. Absolute times are shown to say where a ratio came from; none of them p
 import argparse
 import multiprocessing
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -58,6 +59,7 @@ QUICK = Size(blocks=3, synced_orders=500, kills=20, killed_orders=1_000, pairs=7
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print the table, and return 0 if nothing failed."""
     chosen = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that whatever was started ends with us.
     size = QUICK if chosen.quick else FULL
     folder = Path(tempfile.mkdtemp(prefix="logos-bench-", dir=chosen.folder or _disk()))
     print(f"in {folder} ({floor.file_system(folder) or 'unknown file system'}); {_about_cores()}", flush=True)

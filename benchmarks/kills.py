@@ -67,7 +67,7 @@ RECOVERING = (RECOVERY_LOOK, RECOVERY_SEEN, RECOVERY_IN, RECOVERY_DONE)
 PHASES = (*SENDING, *RECOVERING)
 NEVER_LEFT = frozenset({AFTER_5, FIRST_BYTE})
 """A send killed there is durable and never left: nobody outside can know that."""
-UNDER_WAY = {ARRIVED: {"kind": "delay_before", "delay_s": 0.6}, ACTED: {"kind": "answer_dropped"}}
+UNDER_WAY: dict[str, dict[str, Any]] = {ARRIVED: {"kind": "delay_before", "delay_s": 0.6}, ACTED: {"kind": "answer_dropped"}}
 
 Job = tuple[str, ...]
 """The phase in which a sender is killed, and then those in which recoveries are."""

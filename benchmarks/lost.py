@@ -26,11 +26,12 @@ from logos_core import Adapter
 from logos_core.events import StoredEvent
 
 RETAKEN = 3
-LONGEST_LIFE_US = 600_000
+LAST_US = 5_000
+"""How long a child may live on after its last full order."""
 EARLY_EVERY = 8
 """Each so-manieth child's life is counted from its birth, so that it may end while the child opens, recovers or takes up again."""
 EARLY_LIFE_US = 2_500_000
-WORKS_WITHIN_S = 60.0
+ORDERS_WITHIN_S = 300.0
 KILLS_MAX = 1_000
 
 
@@ -73,7 +74,7 @@ class _Shared:
     """What a child tells its parent, and still tells when it is dead."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 24)
+        self._memory = mmap.mmap(-1, 16)
 
     def _get(self, place: int) -> int:
         found: int = struct.unpack_from("<q", self._memory, place * 8)[0]
@@ -84,7 +85,6 @@ class _Shared:
 
     begun = property(lambda self: self._get(0), lambda self, value: self._set(0, value))
     ended = property(lambda self: self._get(1), lambda self, value: self._set(1, value))
-    is_working = property(lambda self: bool(self._get(2)), lambda self, value: self._set(2, int(value)))
 
 
 def kill(name: str, folder: Path, *, kills: int, orders: int) -> Lost:
@@ -103,7 +103,8 @@ def kill(name: str, folder: Path, *, kills: int, orders: int) -> Lost:
                 raise RuntimeError(f"{done} kills, and only {shared.ended + 1} orders")
             first = max(0, shared.begun - RETAKEN + 1)
             early = random.randrange(EARLY_LIFE_US) if done and done % EARLY_EVERY == 0 else None
-            _one(shared, partial(_submit_on, preset, name, first, shared), early)
+            wanted = shared.ended + random.randrange(1, 2 * orders // kills + 2)
+            _one(shared, partial(_submit_on, preset, name, first, shared), early, wanted)
             done += 1
         with arms.open_adapter(preset) as adapter:
             for number in range(max(0, shared.begun - RETAKEN + 1), shared.begun + 1):
@@ -117,16 +118,14 @@ def _submit_on(preset: Path, name: str, first: int, shared: _Shared) -> None:
     adapter = arms.open_adapter(preset)
     number, parent = first, os.getppid()
     while os.getppid() == parent:
-        shared.is_working = shared.is_working or number > shared.begun
         shared.begun = max(number, shared.begun)
         adapter.submit(arms.order(DESKS[name], _intent(number)))
         shared.ended = max(number, shared.ended)
         number += 1
 
 
-def _one(shared: _Shared, work: Callable[[], None], early_us: int | None) -> None:
+def _one(shared: _Shared, work: Callable[[], None], early_us: int | None, wanted: int) -> None:
     """Fork, let it work, kill it."""
-    shared.is_working = False
     pid = os.fork()
     if pid == 0:
         try:
@@ -136,8 +135,8 @@ def _one(shared: _Shared, work: Callable[[], None], early_us: int | None) -> Non
         finally:
             os._exit(1)
     if early_us is None:
-        _wait_until_working(pid, shared)
-        early_us = random.randrange(LONGEST_LIFE_US)
+        _wait_for_orders(pid, shared, wanted)
+        early_us = random.randrange(LAST_US)
     time.sleep(early_us / 1e6)
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
@@ -145,14 +144,14 @@ def _one(shared: _Shared, work: Callable[[], None], early_us: int | None) -> Non
         raise RuntimeError("a worker ended by itself; what it said stands above")
 
 
-def _wait_until_working(pid: int, shared: _Shared) -> None:
-    until_s = time.monotonic() + WORKS_WITHIN_S
-    while not shared.is_working:
+def _wait_for_orders(pid: int, shared: _Shared, wanted: int) -> None:
+    until_s = time.monotonic() + ORDERS_WITHIN_S
+    while shared.ended < wanted:
         if time.monotonic() > until_s or os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            raise RuntimeError("a worker did not come to work; what it said stands above")
-        time.sleep(0.0005)
+            raise RuntimeError("a worker does not get on; what it said stands above")
+        time.sleep(0.0002)
 
 
 def _compare(adapter: Adapter, held: list[dict[str, Any]], intents: int) -> dict[str, Any]:

@@ -20,7 +20,8 @@ HEAVY = ("alpaca", "ccxt", "oandapyV20", "pandas", "requests", "asyncio", "logur
 """What `import logos_core` must not bring along: the SDKs, and what only some commands need."""
 
 _REPORT = f"""
-import json, logos_core, sys
+import json, sys
+from logos_core import *
 status = dict(line.split(":", 1) for line in open("/proc/self/status")) if sys.platform == "linux" else {{}}
 print(json.dumps([[name for name in {HEAVY!r} if name in sys.modules], int(status.get("VmRSS", "0 kB").split()[0])]))
 """
@@ -80,7 +81,7 @@ def command(arguments: list[str], folder: Path, *, pairs: int) -> Startup:
 
 
 def imported(folder: Path) -> Imported:
-    """Import the package in a fresh process and look around."""
+    """Import the package, with every name it exports, in a fresh process and look around."""
     environ = _environ(folder)
     for _ in range(2):  # The first one compiles.
         said = subprocess.run([sys.executable, "-c", _REPORT], env=environ, capture_output=True, text=True, check=True)

@@ -30,9 +30,12 @@ class Done(NamedTuple):
 def logos(*args: object, home: Path, env: Mapping[str, str] | None = None, **options: Any) -> Done:
     """Run one command in a process of its own."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOGOS_")}
+    given = dict(env or {})
+    if "PYTHONPATH" in given and "PYTHONPATH" in inherited:
+        given["PYTHONPATH"] += os.pathsep + inherited["PYTHONPATH"]
     done = subprocess.run(
         [sys.executable, "-m", "logos_core.cli", *map(str, args)],
-        env={**inherited, "LOGOS_HOME": str(home), "LOGOS_SIMULATOR_KEY": "k", **(env or {})},
+        env={**inherited, "LOGOS_HOME": str(home), "LOGOS_SIMULATOR_KEY": "k", **given},
         capture_output=True,
         text=True,
         timeout=60,
@@ -93,7 +96,7 @@ class Desk:
                 "base_url": f'"{self.simulator.url}"',
             },
             "credentials": {"key_id": '"env:LOGOS_SIMULATOR_KEY"', "secret_key": '"env:LOGOS_SIMULATOR_KEY"'},
-            "retry": {"attempts": "1", "valid_for_s": "1.0"},
+            "retry": {"attempts": "3", "valid_for_s": "5.0"},
             "session": {"runs": f'"{self.folder}/runs"', "timeout_s": "3.0"},
         }
         for key, value in changes.items():
@@ -113,11 +116,11 @@ class Desk:
         given = ("--limit", "100", *more) if "--limit" not in more else more
         return self.logos("submit", preset or self.preset, "buy", quantity, "AAPL", "--intent-id", intent_id, *given)
 
-    def make_unknown(self, intent_id: str, *, accepted: bool) -> Done:
+    def make_unknown(self, intent_id: str, *, accepted: bool, preset: Path | None = None) -> Done:
         """Submit an order whose answer is lost, at a venue that then cannot be asked."""
         self.simulator.break_down(submit="reset_after" if accepted else "reset_before", lookup="reset_before")
         try:
-            return self.submit(intent_id)
+            return self.submit(intent_id, preset=preset)
         finally:
             self.simulator.break_down()
 

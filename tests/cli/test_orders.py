@@ -99,40 +99,23 @@ def test_an_unknown_order_is_told_as_unknown_with_what_to_do(desk):
     assert "recovery: nothing was open\n" == desk.logos("recover", desk.preset).out
 
 
-def test_recovery_that_cannot_ask_leaves_it_unknown(desk):
-    desk.make_unknown("still lost", accepted=False)
+def test_what_cannot_be_asked_for_stays_unknown_until_a_person_closes_it(desk):
+    preset = desk.write("short.toml", retry__valid_for_s="2.0")
+    lost = desk.make_unknown("never arrived", accepted=False, preset=preset)
     desk.simulator.break_down(lookup="reset_before")
     try:
-        recovered, compared = desk.logos("recover", desk.preset), desk.logos("reconcile", desk.preset)
+        recovered, compared = desk.logos("recover", preset), desk.logos("reconcile", preset)
     finally:
         desk.simulator.break_down()
-
-    assert (5, 5) == (recovered.code, compared.code)
-    assert "1 still UNKNOWN" in recovered.out
-    assert "reconciliation: unsettled" in compared.out
-    assert 0 == desk.submit("still lost").code
-
-
-def test_a_person_closes_an_unknown_intent_that_the_venue_does_not_show(desk):
-    desk.make_unknown("never arrived", accepted=False)
-    time.sleep(1.1)  # until the attempt is no longer valid
-    asked = [
-        "resolve",
-        "never arrived",
-        "--preset",
-        desk.preset,
-        "--as",
-        "not-placed",
-        "--by",
-        "Ann",
-        "--because",
-        "support says so",
-        "--json",
-    ]
-    done = desk.logos(*asked)
+    time.sleep(2.0)  # until the attempt is no longer valid
+    asked = ("resolve", "never arrived", "--preset", preset, "--as", "not-placed", "--by", "Ann", "--because", "support says so")
+    resolved = desk.logos(*asked, "--json")
     events = desk.logos("show", "never arrived", "--json").data()["timeline"]
 
-    assert (0, "not_placed") == (done.code, done.data()["state"])
+    assert (5, 5, 5) == (lost.code, recovered.code, compared.code)
+    assert "1 still UNKNOWN" in recovered.out
+    assert "reconciliation: unsettled" in compared.out
+    assert (0, "not_placed") == (resolved.code, resolved.data()["state"])
     assert [("Ann", "support says so")] == [(event["by"], event["because"]) for event in events if event["kind"] == "resolved"]
     assert 7 == desk.submit("never arrived").code
 

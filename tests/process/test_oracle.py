@@ -160,6 +160,10 @@ def left_unknown(world):
     change(world, "UPDATE intents SET state = 'unknown' WHERE intent_id = 'rejected'")
 
 
+def closed_by_nobody(world):
+    change(world, "UPDATE intents SET state = 'not_placed' WHERE intent_id = 'rejected'")
+
+
 @pytest.mark.parametrize(
     ("lie", "rule"),
     [
@@ -184,6 +188,8 @@ def left_unknown(world):
         (request_without_attempt, "nothing leaves unrecorded"),
         (sent_before_it_was_recorded, "recorded before it left"),
         (left_unknown, "nothing stays unknown"),
+        (order_taken_for_rejected, "no outcome without proof"),
+        (closed_by_nobody, "no outcome without proof"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )

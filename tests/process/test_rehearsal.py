@@ -15,13 +15,7 @@ from logos_core.testing.faults import FaultKind
 from logos_core.testing.rehearsal import presets
 from logos_core.testing.rehearsal.engine import rehearse
 
-SOME = (
-    FaultKind.ANSWER_DROPPED,
-    FaultKind.REQUEST_DROPPED,
-    FaultKind.STATUS_AFTER,
-    FaultKind.DUPLICATE_DELIVERY,
-    FaultKind.RATE_LIMITED,
-)
+SOME = (FaultKind.STATUS_AFTER, FaultKind.DUPLICATE_DELIVERY, FaultKind.RATE_LIMITED)
 
 
 def alpaca():

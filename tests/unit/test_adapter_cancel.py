@@ -71,7 +71,9 @@ def test_a_cancel_without_a_clear_answer_tells_what_the_order_is(session, step):
 
 
 def test_a_cancel_makes_one_request_and_waits_for_a_slow_venue(session):
-    pending = lambda venue, reference: Found(evolve(venue.orders_of(reference.client_order_id)[-1], status=OrderStatus.PENDING_CANCEL))  # noqa: E731
+    pending = lambda venue, reference: Found(
+        evolve(venue.orders_of(reference.client_order_id)[-1], status=OrderStatus.PENDING_CANCEL)
+    )
     session.venue.on_lookup(pending, pending)
 
     assert session.adapter.cancel("one").status is OrderStatus.CANCELED

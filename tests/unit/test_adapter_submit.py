@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -141,8 +142,8 @@ def test_one_intent_id_in_two_strategies_is_two_orders(desk):
 
 
 def test_what_is_no_order_is_a_mistake_in_the_program(desk):
-    with pytest.raises(TypeError, match="Order.limit or Order.market"):
-        desk().adapter.submit({"symbol": "BTC/USDT"})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"Order\.limit or Order\.market"):
+        desk().adapter.submit({"symbol": "BTC/USDT"})
 
 
 # ---------------------------------------------------------------------------------------------------------------- denied
@@ -203,7 +204,7 @@ def test_halting_denies_and_leaves_the_intent_free(desk):
 
 def test_a_halt_between_commit_and_first_byte_denies_and_nothing_leaves(desk):
     session = desk()
-    halt = lambda: session.home.halt("everything", "ann", "now", session.clock.now())  # noqa: E731
+    halt = lambda: session.home.halt("everything", "ann", "now", session.clock.now())
     session.venue.on_submit(first(halt, accept()))
     with pytest.raises(OrderDeniedError, match="KILL_SWITCH_HALTED"):
         session.adapter.submit(order())
@@ -216,7 +217,7 @@ def test_a_halt_between_commit_and_first_byte_denies_and_nothing_leaves(desk):
 
 def test_the_kill_switch_beats_retry(desk):
     session = desk()
-    halt = lambda: session.home.halt("everything", "ann", "now", session.clock.now())  # noqa: E731
+    halt = lambda: session.home.halt("everything", "ann", "now", session.clock.now())
     session.venue.on_submit(first(halt, not_sent()))
     with pytest.raises(OrderDeniedError, match="KILL_SWITCH_HALTED"):
         session.adapter.submit(order())
@@ -224,14 +225,15 @@ def test_the_kill_switch_beats_retry(desk):
     assert [A.NOT_SENT] == outcomes(session)
 
 
-@pytest.mark.parametrize(
-    ("step", "error"),
-    [(returns(None), PluginContractError), (lambda venue, request: evolve(venue.prepared(request), request=evolve(request, quantity=Decimal(2))), PluginContractError)],
-)  # fmt: skip
-def test_a_preparation_that_is_not_of_this_order_sends_nothing(desk, step, error):
+def _prepare_another(venue, request):
+    return evolve(venue.prepared(request), request=evolve(request, quantity=Decimal(2)))
+
+
+@pytest.mark.parametrize("step", [returns(None), _prepare_another])
+def test_a_preparation_that_is_not_of_this_order_sends_nothing(desk, step):
     session = desk()
     session.venue.script(Operation.PREPARE, step)
-    with pytest.raises(error):
+    with pytest.raises(PluginContractError):
         session.adapter.submit(order())
 
     assert (None, []) == (recorded(session), session.venue.received)
@@ -280,7 +282,7 @@ def test_a_venue_that_cannot_be_asked_before_the_send_is_unavailable(desk, hook)
 
 def test_no_attempt_starts_after_the_orders_validity(desk):
     session = desk(rails=Rails(retry=RetryConfig(valid_for_s=5.0)))
-    late = lambda: session.clock.sleep(6)  # noqa: E731
+    late = lambda: session.clock.sleep(6)
     session.venue.on_submit(first(late, not_sent()))
     with pytest.raises(VenueUnavailableError, match="validity ended"):
         session.adapter.submit(order())
@@ -516,7 +518,10 @@ def test_a_denial_of_a_further_attempt_is_unknown_while_an_earlier_one_is_in_dou
     session.venue.script(
         Operation.PREPARE,
         lambda venue, request: venue.prepared(request),
-        first(lambda: session.home.halt("everything", "ann", "now", session.clock.now()), lambda venue, request: venue.prepared(request)),
+        first(
+            lambda: session.home.halt("everything", "ann", "now", session.clock.now()),
+            lambda venue, request: venue.prepared(request),
+        ),
     )
     with pytest.raises(OutcomeUnknownError, match="an earlier attempt is in doubt"):
         session.adapter.submit(order())
@@ -536,7 +541,7 @@ def test_a_refusal_of_a_further_attempt_settles_nothing_while_an_earlier_one_is_
 
 def test_a_closed_gate_in_a_further_attempt_is_unknown_too(desk):
     session = desk()
-    halt = lambda: session.home.halt("everything", "ann", "now", session.clock.now())  # noqa: E731
+    halt = lambda: session.home.halt("everything", "ann", "now", session.clock.now())
     session.venue.on_submit(time_out_before(), first(halt, accept()))
     with pytest.raises(OutcomeUnknownError):
         session.adapter.submit(order())
@@ -544,7 +549,9 @@ def test_a_closed_gate_in_a_further_attempt_is_unknown_too(desk):
     assert (S.UNKNOWN, [A.UNKNOWN, A.NOT_SENT]) == (recorded(session).state, outcomes(session))
 
 
-@pytest.mark.xfail(strict=True, raises=OrderRejectedError, reason="an answer with status rejected settles the intent, doubt or no doubt")
+@pytest.mark.xfail(
+    strict=True, raises=OrderRejectedError, reason="an answer with status rejected settles the intent, doubt or no doubt"
+)
 def test_a_rejection_by_report_settles_nothing_while_an_earlier_one_is_in_doubt(desk):
     session = desk(ScriptedVenue(evolve(capabilities())), rails=Rails(retry=RetryConfig(attempts=2, valid_for_s=60)))
     session.venue.on_submit(time_out_before(), accept(OrderStatus.REJECTED))
@@ -643,7 +650,9 @@ ODD_REPORTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="an error while the answer is read or recorded leaves the attempt in flight and hides that it may be live")
+@pytest.mark.xfail(
+    strict=True, reason="an error while the answer is read or recorded leaves the attempt in flight and hides that it may be live"
+)
 @pytest.mark.parametrize("change", ODD_REPORTS.values(), ids=list(ODD_REPORTS))
 def test_an_answer_that_cannot_be_recorded_is_unknown(desk, change):
     session = desk(ScriptedVenue(CAREFUL))
@@ -664,7 +673,7 @@ def test_an_outcome_that_cannot_be_recorded_says_so_with_the_report_and_latches(
     with pytest.raises(OutcomeNotRecordedError) as caught:
         session.adapter.submit(order())
 
-    assert "v1" == caught.value.report.venue_order_id
+    assert "v1" == getattr(caught.value.report, "venue_order_id", None)
     assert session.parts.switch.engaged()
     with pytest.raises(OrderInFlightError):
         session.adapter.submit(order())
@@ -697,7 +706,9 @@ def test_no_other_outcome_is_lost_in_silence_either(desk, step):
     assert session.parts.switch.engaged()
 
 
-@pytest.mark.xfail(strict=True, raises=LedgerError, reason="LedgerError says that nothing was sent, of an order that is live; and nothing latches")
+@pytest.mark.xfail(
+    strict=True, raises=LedgerError, reason="LedgerError says that nothing was sent, of an order that is live; and nothing latches"
+)
 @pytest.mark.parametrize("lost", [time_out_after(), time_out_before()])
 def test_a_ledger_that_breaks_while_we_find_out_leaves_the_outcome_unknown(desk, lost):
     session = desk()
@@ -744,7 +755,9 @@ def test_another_sessions_unfinished_send_is_left_alone(desk):
 
 def test_a_lost_race_returns_the_winners_result(desk):
     session, other = desk(), desk(recovers=False)
-    session.venue.script(Operation.PREPARE, first(lambda: other.adapter.submit(order()), lambda venue, request: venue.prepared(request)))
+    session.venue.script(
+        Operation.PREPARE, first(lambda: other.adapter.submit(order()), lambda venue, request: venue.prepared(request))
+    )
 
     assert "v1" == session.adapter.submit(order()).venue_order_id
     assert 1 == len(session.venue.received)
@@ -765,12 +778,10 @@ def test_two_sessions_that_both_proved_an_attempt_absent_make_one_order(desk):
         with pytest.raises(OutcomeUnknownError):
             one.adapter.submit(order())
 
-    prepared = lambda venue, request: venue.prepared(request)  # noqa: E731
+    prepared = lambda venue, request: venue.prepared(request)
     venue.script(Operation.PREPARE, first(meanwhile, prepared))
-    try:
+    with suppress(OutcomeUnknownError, OrderInFlightError):
         two.adapter.submit(order())
-    except (OutcomeUnknownError, OrderInFlightError):
-        pass
 
     assert 1 == len(venue.held)
 

@@ -85,7 +85,9 @@ def test_a_price_rounded_into_the_next_band_must_lie_on_its_grid_too():
 @pytest.mark.xfail(strict=True, reason="the division keeps 28 digits and rounds half even before the floor")
 def test_a_number_of_many_digits_is_not_rounded_up():
     quantity = "0." + "9" * 32
-    found = placed(order(quantity=quantity, round_to_grid=True), evolve(INSTRUMENT, quantity_step=Decimal("0.5"), min_quantity=Decimal("0.5")))
+    found = placed(
+        order(quantity=quantity, round_to_grid=True), evolve(INSTRUMENT, quantity_step=Decimal("0.5"), min_quantity=Decimal("0.5"))
+    )
 
     assert Decimal("0.5") == found.quantity
 

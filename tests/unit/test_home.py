@@ -102,7 +102,7 @@ def test_a_folder_of_halts_that_became_a_file_halts(home):
 
 
 def test_a_latch_holds_whatever_fails_and_is_kept_for_later(home):
-    kept = []
+    kept: list[str] = []
     switch = KillSwitch((), is_present, kept.append)
     switch.latch("two orders")
     assert (["two orders"], "two orders") == (kept, switch.engaged())
@@ -242,8 +242,12 @@ def test_a_damaged_registry_is_no_empty_one(home, text):
 
 def test_accounts_that_a_file_name_cannot_tell_apart_have_names_of_their_own():
     owners = [
-        LedgerIdentity(venue="v", environment="paper", account_id=account) for account in ("a b", "a-b", "a/b", "A-b", "x" * 80, "x" * 81)
-    ] + [LedgerIdentity(venue="v_paper", environment="paper", account_id="a"), LedgerIdentity(venue="v", environment="paper_paper", account_id="a")]
+        LedgerIdentity(venue="v", environment="paper", account_id=account)
+        for account in ("a b", "a-b", "a/b", "A-b", "x" * 80, "x" * 81)
+    ] + [
+        LedgerIdentity(venue="v_paper", environment="paper", account_id="a"),
+        LedgerIdentity(venue="v", environment="paper_paper", account_id="a"),
+    ]
 
     assert len(owners) == len({key_of(owner) for owner in owners})
     assert all("/" not in key_of(owner) and len(key_of(owner)) < 80 for owner in owners)
@@ -284,7 +288,11 @@ def test_a_torn_last_line_does_not_count(home):
     assert 1 == len(spool.read())
 
 
-@pytest.mark.xfail(strict=True, raises=json.JSONDecodeError, reason="the next line is written behind the torn one: it is lost, and no session opens")
+@pytest.mark.xfail(
+    strict=True,
+    raises=json.JSONDecodeError,
+    reason="the next line is written behind the torn one: it is lost, and no session opens",
+)
 def test_what_follows_a_torn_line_is_not_lost(home):
     spool = home.spool(OWNER)
     spool.append("cancel", {"number": 0})

@@ -2,6 +2,7 @@
 
 import threading
 from decimal import Decimal
+from typing import Any
 
 import apsw
 import pytest
@@ -144,7 +145,9 @@ def test_of_two_connections_that_race_for_an_intent_one_wins(tmp_path):
     assert ([1], 5) == (won, len(lost))
 
 
-@pytest.mark.xfail(strict=True, reason="the proof is not bound to the attempts it is about; a later attempt is taken for proven absent")
+@pytest.mark.xfail(
+    strict=True, reason="the proof is not bound to the attempts it is about; a later attempt is taken for proven absent"
+)
 def test_a_proof_that_is_older_than_the_latest_attempt_allows_nothing(tmp_path, book):
     """Two sessions prove attempt 1 absent; the first sends attempt 2 and loses its answer; the second still holds its proof."""
     other = Book(book.path, book.clock, session_id="s2")
@@ -270,7 +273,9 @@ def test_proven_absence_closes_every_unknown_attempt(book):
     assert (S.NOT_PLACED, [A.ABSENT, A.ABSENT]) == (found.state, [attempt.outcome for attempt in found.attempts])
 
 
-@pytest.mark.xfail(strict=True, reason="settling an old attempt moves the intent although a newer attempt of another session is in flight")
+@pytest.mark.xfail(
+    strict=True, reason="settling an old attempt moves the intent although a newer attempt of another session is in flight"
+)
 @pytest.mark.parametrize(("late", "said"), [(A.ABSENT, None), (A.REJECTED, None), (A.ACCEPTED, report_of())])
 def test_a_late_word_on_an_old_attempt_leaves_the_one_in_flight_to_its_sender(book, late, said):
     book.claim()
@@ -281,7 +286,9 @@ def test_a_late_word_on_an_old_attempt_leaves_the_one_in_flight_to_its_sender(bo
     assert S.IN_FLIGHT == book.state()
 
 
-@pytest.mark.xfail(strict=True, reason="IllegalMoveError leaves settle, and the attempt stays in flight for ever", raises=IllegalMoveError)
+@pytest.mark.xfail(
+    strict=True, reason="IllegalMoveError leaves settle, and the attempt stays in flight for ever", raises=IllegalMoveError
+)
 def test_the_senders_own_outcome_is_always_recorded(book):
     """Another process took attempt 1 for accepted while attempt 2 was on its way; then attempt 2 ends without an answer."""
     book.claim()
@@ -378,7 +385,9 @@ def test_a_second_primary_is_recorded_and_latches(book):
     assert "a second order v2 exists for lgs1" in book.ledger.latched()[0]
 
 
-@pytest.mark.xfail(strict=True, reason="a report that carries no id of ours is found by the venue's id, then taken for another order, and latches")
+@pytest.mark.xfail(
+    strict=True, reason="a report that carries no id of ours is found by the venue's id, then taken for another order, and latches"
+)
 def test_a_report_without_our_id_is_known_by_the_venues(book):
     accepted(book)
     book.apply(report_of(None, status=OrderStatus.CANCELED))
@@ -445,9 +454,9 @@ def test_an_execution_of_another_symbol_is_not_linked(book):
 
 def test_a_snapshot_is_applied_whole_or_not_at_all(book):
     accepted(book)
-    broken = execution_of(price="not a number")
-    with pytest.raises(Exception):
-        book.ledger.apply_snapshot(snapshot(changed=(report_of(status=OrderStatus.CANCELED),), executions=(evolve(broken, price=1.5),)))
+    broken: Any = evolve(execution_of(), price=1.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        book.ledger.apply_snapshot(snapshot(changed=(report_of(status=OrderStatus.CANCELED),), executions=(broken,)))
 
     assert (S.NEW, None) == (book.state(), book.ledger.cursor("reconcile"))
     book.ledger.apply_snapshot(snapshot(changed=(report_of(status=OrderStatus.CANCELED),)))
@@ -547,23 +556,33 @@ def test_a_reference_leads_back_to_before_the_first_send(book):
 # ---------------------------------------------------------------------------------------------- what holds against bugs
 
 
+_INTENT = (
+    "INSERT INTO intents SELECT 99, client_order_id, strategy, intent_id, payload, market_type, symbol, group_id, parent_intent,"
+    " state, request, valid_until, created_at, updated_at, watched FROM intents"
+)
+_ATTEMPT = (
+    "INSERT INTO attempts SELECT intent, {number}, session_id, committed_at, send_by, valid_until, position, NULL, {outcome}, NULL"
+    " FROM attempts"
+)
+
+
 @pytest.mark.parametrize(
     ("sql", "what"),
     [
         ("UPDATE events SET body = x'00'", "append-only"),
         ("DELETE FROM events", "append-only"),
-        ("INSERT INTO intents SELECT 99, client_order_id, strategy, intent_id, payload, market_type, symbol, group_id, parent_intent,"
-         " state, request, valid_until, created_at, updated_at, watched FROM intents", "UNIQUE constraint failed: intents"),
-        ("INSERT INTO attempts SELECT intent, 2, session_id, committed_at, send_by, valid_until, position, NULL, NULL, NULL"
-         " FROM attempts", "UNIQUE constraint failed: attempts"),
-        ("INSERT INTO attempts SELECT intent, 1, session_id, committed_at, send_by, valid_until, position, NULL, 'unknown', NULL"
-         " FROM attempts", "UNIQUE constraint failed: attempts"),
+        (_INTENT, "UNIQUE constraint failed: intents"),
+        (_ATTEMPT.format(number=2, outcome="NULL"), "UNIQUE constraint failed: attempts"),
+        (_ATTEMPT.format(number=1, outcome="'unknown'"), "UNIQUE constraint failed: attempts"),
         ("INSERT INTO attempts VALUES (1, 3, 'nobody', 'a', 'b', 'c', NULL, NULL, 'unknown', NULL)", "FOREIGN KEY"),
-        ("INSERT INTO venue_orders VALUES (9, 1, 'BTC/USDT', 'v9', 'primary', '{}')", "UNIQUE constraint failed: venue_orders.intent"),
+        (
+            "INSERT INTO venue_orders VALUES (9, 1, 'BTC/USDT', 'v9', 'primary', '{}')",
+            "UNIQUE constraint failed: venue_orders.intent",
+        ),
         ("INSERT INTO venue_orders VALUES (9, 1, 'BTC/USDT', 'v9', 'chief', '{}')", "CHECK"),
         ("UPDATE intents SET created_at = x'00'", "cannot store BLOB value in TEXT column"),
     ],
-)  # fmt: skip
+)
 def test_the_file_itself_refuses_what_would_break_the_promise(book, sql, what):
     book.claim()
     book.ledger.adopt([report_of("lgs2")], None)

@@ -28,7 +28,7 @@ REPORTS = {
     M.REPORT_EXPIRED: S.EXPIRED,
 }
 # Written down on its own, so that a slip in the table is a difference here.
-EXPECTED = {
+EXPECTED: dict[IntentState, dict[Move, IntentState]] = {
     S.FRESH: {M.ATTEMPT: S.IN_FLIGHT, **REPORTS},
     S.IN_FLIGHT: {
         M.PROVED_NOT_SENT: S.NOT_SENT, M.LEFT_UNKNOWN: S.UNKNOWN, M.PROVED_REJECTED: S.REJECTED, M.PROVED_ABSENT: S.NOT_PLACED,
@@ -107,7 +107,10 @@ def test_the_diagram_shows_the_table_and_nothing_else():
         state, target = arrow.split(" --> ")
         shown |= {(state, move, target) for move in moves.split(", ")}
     meant = {
-        (state.value, move.value, target.value) for state, moves in TABLE.items() for move, target in moves.items() if target is not state
+        (state.value, move.value, target.value)
+        for state, moves in TABLE.items()
+        for move, target in moves.items()
+        if target is not state
     }
 
     assert meant == shown

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from logos_core.errors import OrderDeniedError
 from logos_core.orders import (
+    Fee,
     InvalidOrderError,
     Order,
     OrderStatus,
@@ -19,7 +20,6 @@ from logos_core.orders import (
     plain,
     total_fees,
 )
-from logos_core.orders import Fee
 from logos_core.testing.scripted import INSTRUMENT
 from tests.unit.making import execution_of, order, report_of, request_of
 
@@ -34,7 +34,9 @@ def test_a_number_of_another_type_is_a_type_error_or_missing(name, number):
     assert name in str(caught.value)
 
 
-@pytest.mark.parametrize("number", ["nan", "sNaN", "inf", "-Infinity", "", "one", "1,5", "0x10", "--1", "1" * 41, "0." + "1" * 41, "1e41"])
+@pytest.mark.parametrize(
+    "number", ["nan", "sNaN", "inf", "-Infinity", "", "one", "1,5", "0x10", "--1", "1" * 41, "0." + "1" * 41, "1e41"]
+)
 @pytest.mark.parametrize("name", ["quantity", "price"])
 def test_text_that_is_no_finite_number_of_forty_digits_is_denied(name, number):
     with pytest.raises(InvalidOrderError) as caught:
@@ -176,7 +178,8 @@ def test_utc_passes():
 
 def test_the_tick_is_the_one_of_the_highest_band_that_the_price_reaches():
     banded = evolve(
-        INSTRUMENT, price_bands=(PriceBand(at_least=Decimal(10), tick=Decimal(1)), PriceBand(at_least=Decimal(0), tick=Decimal("0.1")))
+        INSTRUMENT,
+        price_bands=(PriceBand(at_least=Decimal(10), tick=Decimal(1)), PriceBand(at_least=Decimal(0), tick=Decimal("0.1"))),
     )
 
     assert [Decimal("0.1"), Decimal(1), Decimal(1)] == [banded.tick_at(Decimal(price)) for price in ("9.9", "10", "11")]

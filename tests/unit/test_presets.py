@@ -23,7 +23,13 @@ def refused(path, *words):
 def test_a_short_preset_is_whole(tmp_path):
     preset = load(written(tmp_path))
 
-    assert ("alpaca", "paper", "s", None, None) == (preset.venue, preset.environment, preset.strategy, preset.base_url, preset.account_id)
+    assert ("alpaca", "paper", "s", None, None) == (
+        preset.venue,
+        preset.environment,
+        preset.strategy,
+        preset.base_url,
+        preset.account_id,
+    )
     assert (3, 5.0, 1.0, 10.0, False) == (
         preset.retry.attempts,
         preset.retry.valid_for_s,
@@ -55,9 +61,19 @@ def test_every_key_arrives_where_it_belongs(tmp_path):
     """
     preset = load(written(tmp_path, extra))
 
-    assert (5, 9.0, 3, 2.5) == (preset.retry.attempts, preset.retry.valid_for_s, preset.rate_limit.requests, preset.rate_limit.period_s)
+    assert (5, 9.0, 3, 2.5) == (
+        preset.retry.attempts,
+        preset.retry.valid_for_s,
+        preset.rate_limit.requests,
+        preset.rate_limit.period_s,
+    )
     assert ({"key": "env:KEY"}, {"account": "x"}) == (preset.credentials, preset.venue_options)
-    assert (True, ("a",), "l", "7") == (preset.absence.gateway_window_is_proof, preset.session.extensions, preset.session.ledger, preset.account_id)
+    assert (True, ("a",), "l", "7") == (
+        preset.absence.gateway_window_is_proof,
+        preset.session.extensions,
+        preset.session.ledger,
+        preset.account_id,
+    )
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,9 @@ def test_over_any_long_run_no_more_leaves_than_the_budget_and_one_burst(pauses):
     assert granted <= 8 + clock.monotonic_s() + 1e-6
 
 
-@pytest.mark.xfail(strict=True, reason="a full burst and a period's refill fit into one period: 18 submits where the venue takes 10")
+@pytest.mark.xfail(
+    strict=True, reason="a full burst and a period's refill fit into one period: 18 submits where the venue takes 10"
+)
 def test_no_period_sees_more_submits_than_the_venue_takes():
     clock = ManualClock()
     rate = limiter(clock)
@@ -106,6 +108,8 @@ def test_no_period_sees_more_submits_than_the_venue_takes():
     assert granted <= 10
 
 
-@pytest.mark.xfail(strict=True, reason="one request leaves no four fifths: the first submit already has to wait a fifth of the period")
+@pytest.mark.xfail(
+    strict=True, reason="one request leaves no four fifths: the first submit already has to wait a fifth of the period"
+)
 def test_a_budget_of_one_request_lets_the_first_submit_go():
     assert limiter(ManualClock(), requests=1).reserve_submit() is None

@@ -46,7 +46,9 @@ def test_an_empty_ledger_and_an_empty_venue_agree(session):
 def test_what_happened_at_the_venue_is_recorded_and_both_agree(session):
     for name in ("works", "fills", "ends"):
         session.adapter.submit(order(name))
-    session.venue.change(recorded(session, "fills").client_order_id, status=OrderStatus.FILLED, filled_quantity=Decimal(1), average_price=Decimal(99))
+    session.venue.change(
+        recorded(session, "fills").client_order_id, status=OrderStatus.FILLED, filled_quantity=Decimal(1), average_price=Decimal(99)
+    )
     session.venue.change(recorded(session, "ends").client_order_id, status=OrderStatus.EXPIRED)
     report = session.adapter.reconcile()
 
@@ -105,7 +107,9 @@ def test_an_order_that_could_not_be_asked_for_is_not_missing(session):
     assert Agreement.COULD_NOT_ASK == report.verdict
 
 
-@pytest.mark.xfail(strict=True, reason="a list older than the ledger is reported as a difference, and its report overwrites the newer one")
+@pytest.mark.xfail(
+    strict=True, reason="a list older than the ledger is reported as a difference, and its report overwrites the newer one"
+)
 def test_an_order_that_ended_while_the_list_was_read_is_no_difference(session):
     session.adapter.submit(order())
     stale = session.venue.snapshot()
@@ -175,7 +179,7 @@ def test_an_unknown_order_that_the_list_shows_becomes_known(session):
 
 def test_each_reconciliation_goes_on_where_the_last_one_stopped(session):
     asked = []
-    remember = lambda venue, request: (asked.append(request.cursor), venue.snapshot())[1]  # noqa: E731
+    remember = lambda venue, request: [asked.append(request.cursor), venue.snapshot()][1]  # type: ignore[func-returns-value]
     session.venue.script(Operation.RECONCILE, remember, remember)
     session.adapter.reconcile()
     cursor = session.ledger.cursor("reconcile")

@@ -34,7 +34,10 @@ def run(config, errors):
 
 def test_only_what_was_provably_not_accepted_is_tried_again():
     assert advice(unavailable()) is True
-    for error in (OutcomeUnknownError("u", venue="v", reference=REFERENCE), OrderRejectedError("r", venue="v", reference=REFERENCE)):
+    for error in (
+        OutcomeUnknownError("u", venue="v", reference=REFERENCE),
+        OrderRejectedError("r", venue="v", reference=REFERENCE),
+    ):
         assert advice(error) is False
     assert advice(ValueError("bug")) is False
 

@@ -1,11 +1,11 @@
 """The guarded session against servers that behave badly, on the loopback interface."""
 
-import datetime
+import datetime as dt
 import socket
 import ssl
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 
 import pytest
 import requests
@@ -38,21 +38,33 @@ class Server:
                 plain, _ = self.listener.accept()
             except OSError:
                 return
-            try:
-                connection = self.context.wrap_socket(plain, server_side=True) if self.context else plain
-                self.handshakes += 1
-                connection.settimeout(5)
-                data = connection.recv(65536)
-                if data:
-                    self.received.append(data)
-                    self.behave(connection)
-                connection.close()
-            except (OSError, ssl.SSLError):
-                plain.close()
+            with suppress(OSError), plain:
+                with self.context.wrap_socket(plain, server_side=True) if self.context else nullcontext(plain) as connection:
+                    self.handshakes += 1
+                    connection.settimeout(5)
+                    data = _whole_request(connection)
+                    if data:
+                        self.received.append(data)
+                        self.behave(connection)
 
     def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join(2)
+
+
+def _whole_request(connection):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more:
+            return data
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
 
 
 @pytest.fixture
@@ -150,7 +162,7 @@ def drip_head(connection):
 
 
 def never(connection):
-    time.sleep(3)
+    time.sleep(0.8)
 
 
 @pytest.mark.parametrize("behave", [drip, drip_head, never])
@@ -173,9 +185,12 @@ def test_nothing_that_is_refused_counts_as_sent():
     assert (Phase.NOTHING_SENT, 1) == (record.phase, record.requests)
 
 
-@pytest.mark.parametrize("behave", [lambda c: None, lambda c: c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}"), lambda c: c.sendall(b"nonsense\r\n\r\n")])
-def test_an_answer_that_breaks_off_is_no_answer_and_is_not_asked_for_again(serve, behave):
-    server = serve(behave)
+BREAKS_OFF = (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}", b"nonsense\r\n\r\n")
+
+
+@pytest.mark.parametrize("said", BREAKS_OFF)
+def test_an_answer_that_breaks_off_is_no_answer_and_is_not_asked_for_again(serve, said):
+    server = serve(lambda connection: connection.sendall(said))
     with operation() as (session, record), pytest.raises(requests.RequestException):
         session.post(url(server), data=b"order")
 
@@ -233,15 +248,15 @@ def certificate(tmp_path_factory):
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

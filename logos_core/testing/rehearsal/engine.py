@@ -76,7 +76,9 @@ def rehearse(
     """
     with Children() as children, ThreadPoolExecutor(AT_ONCE, thread_name_prefix="rehearsal") as pool:
         try:
-            waiting = [pool.submit(_one, preset, seed, folder, children, progress, kinds) for preset in presets]
+            folders = [_folder(folder, preset) for preset in presets]
+            pairs = zip(presets, folders, strict=True)
+            waiting = [pool.submit(_one, preset, seed, own, children, progress, kinds) for preset, own in pairs]
             return [future.result() for future in waiting]
         finally:
             children.close()
@@ -84,10 +86,8 @@ def rehearse(
 
 
 def _one(
-    preset: Rehearsable, seed: int, folder: Path, children: Children, progress: Progress, kinds: Collection[FaultKind]
+    preset: Rehearsable, seed: int, own: Path, children: Children, progress: Progress, kinds: Collection[FaultKind]
 ) -> Rehearsed:
-    own = folder / f"{preset.venue.replace(':', '-')}_{preset.body.get('strategy', '')}"
-    own.mkdir(parents=True)
     scenario = _scenario(preset, seed, kinds)
     play = _Play(preset=preset, folder=own, children=children, progress=progress, scenario=scenario, kinds=kinds)
     try:
@@ -96,6 +96,15 @@ def _one(
         rehearsed = play.failed(error)
     (own / "rehearsal.json").write_text(json.dumps(rehearsed.body(), indent=2, sort_keys=True, default=str) + "\n")
     return rehearsed
+
+
+def _folder(folder: Path, preset: Rehearsable) -> Path:
+    """Make a rehearsal's own folder; two presets may name the same venue and strategy."""
+    own = folder / f"{preset.venue.replace(':', '-')}_{preset.body.get('strategy', '')}"
+    while own.exists():
+        own = own.with_name(f"{own.name}-again")
+    own.mkdir(parents=True)
+    return own
 
 
 def _scenario(preset: Rehearsable, seed: int, kinds: Collection[FaultKind]) -> Scenario:

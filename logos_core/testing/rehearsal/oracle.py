@@ -55,10 +55,12 @@ class Books:
     Attributes:
         intents: each with its `orders`, `attempts` and `executions`.
         loose: executions that belong to no intent.
+        closed_by_person: the intents that a named person closed with a reason, by their number.
     """
 
     intents: tuple[dict[str, Any], ...]
     loose: tuple[dict[str, Any], ...]
+    closed_by_person: frozenset[int]
     events: tuple[StoredEvent, ...]
     latches: tuple[str, ...]
 
@@ -85,15 +87,21 @@ def read(path: Path) -> Books:
             for name, rows in parts.items():
                 intent[name] = [row for row in rows if row["intent"] == intent["id"]]
         events = _rows(connection, "SELECT sequence, session_id, number, kind, body, previous, hash FROM events ORDER BY sequence")
+        resolved = _rows(connection, "SELECT intent, body FROM events WHERE kind = 'resolved' ORDER BY sequence")
         latches = _rows(connection, "SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id")
     finally:
         connection.close()
     return Books(
         intents=tuple(intents),
         loose=tuple(row for row in parts["executions"] if row["intent"] is None),
+        closed_by_person=frozenset(row["intent"] for row in resolved if _signed(json.loads(row["body"]))),
         events=tuple(StoredEvent(**event) for event in events),
         latches=tuple(row["reason"] for row in latches),
     )
+
+
+def _signed(said: Row) -> bool:
+    return bool(said.get("by") and said.get("because"))
 
 
 def _rows(connection: apsw.Connection, sql: str) -> list[dict[str, Any]]:
@@ -113,6 +121,7 @@ def compare(orders: Sequence[Row], wire: Sequence[Row], books: Books) -> list[Fi
         *_executions(orders, books),
         *_requests(wire, books),
         *_settled(books.intents),
+        *_proved(books),
         *chains(books.events),
     ]
 
@@ -250,6 +259,35 @@ def _settled(intents: Iterable[Row]) -> Iterator[Finding]:
     for intent in intents:
         if intent["state"] in UNSETTLED:
             yield Finding("nothing stays unknown", intent["client_order_id"], f"is {intent['state']}")
+
+
+def _proved(books: Books) -> Iterator[Finding]:
+    """Look for the proof, in the events, of every intent that is said to have no order."""
+    proofs: defaultdict[str, set[str]] = defaultdict(set)
+    for event in books.events:
+        said = json.loads(event.body)
+        name = said.get("client_order_id") or (said.get("report") or {}).get("client_order_id")
+        if name is not None:
+            proofs[name] |= _proofs(event.kind, said)
+    resolved = {intent["client_order_id"] for intent in books.intents if intent["id"] in books.closed_by_person}
+    for intent in books.intents:
+        name, state = intent["client_order_id"], intent["state"]
+        if state in SAYS_NO_ORDER and state not in proofs[name] and not (state == "not_placed" and name in resolved):
+            yield Finding("no outcome without proof", name, f"the ledger says {state}, and no event proves it")
+
+
+def _proofs(kind: str, said: Row) -> set[str]:
+    """Return which states an event proves."""
+    evidence, report = said.get("evidence") or {}, said.get("report") or {}
+    proved = set()
+    refused = evidence.get("phase") == "answered" and (evidence.get("classified") or {}).get("outcome") == "rejected"
+    if refused or report.get("status") == "rejected":
+        proved.add("rejected")
+    if kind == "settled" and said["outcome"] == "not_sent" and evidence.get("phase") == "nothing sent":
+        proved.add("not_sent")
+    if kind == "settled" and said["outcome"] == "absent" and evidence.get("why"):
+        proved.add("not_placed")
+    return proved
 
 
 def told(last_words: Mapping[str, str], orders: Iterable[Row], books: Books) -> Iterator[Finding]:

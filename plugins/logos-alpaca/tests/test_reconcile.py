@@ -141,6 +141,16 @@ def test_the_cursor_does_not_pass_an_order_that_may_still_change(desk, status):
     assert ["lgs1"] == names(snapshot.changed_orders)
 
 
+def test_an_open_order_that_was_seen_too_late_for_the_cursor_is_shown_all_the_same(desk):
+    desk.rest("lgs1")
+    desk.submit("lgs2")
+    desk.change_json("GET", "/orders", lambda orders: [order for order in orders if order["client_order_id"] != "lgs1"])
+    cursor = desk.reconcile().cursor
+    desk.app.changes.clear()
+
+    assert ["lgs1"] == names(desk.reconcile(cursor).open_orders)
+
+
 def test_an_order_that_ends_while_the_snapshot_is_read_is_not_listed_as_open(desk):
     filling, resting = desk.rest("lgs1"), desk.rest("lgs2")
 

@@ -104,7 +104,9 @@ def test_p5_a_null_that_breaks_the_sdks_models_breaks_nothing_here(desk, field):
 
 
 def test_p6_an_id_is_on_the_wire_even_where_the_sdks_request_would_drop_it(desk):
-    assert "" == desk.prepare("").wire["client_order_id"]
+    desk.submit("")
+
+    assert "" == desk.app.requests[-1].json()["client_order_id"]
 
 
 def test_p8_a_cancel_and_a_question_are_sent_once_and_at_once_too(desk):
