@@ -29,7 +29,8 @@ from typing import Any, NamedTuple, NoReturn
 from attrs import evolve
 
 from logos_core import presets, session, venues
-from logos_core.adapter import Adapter, Parts
+from logos_core.adapter import Adapter
+from logos_core.parts import Parts
 from logos_core.clock import SystemClock
 from logos_core.errors import LogosError
 from logos_core.hookspecs import NotSeen

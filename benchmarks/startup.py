@@ -5,6 +5,7 @@ Bytecode is kept in a folder of its own and is there before anything is measured
 
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -70,11 +71,14 @@ def command(arguments: list[str], folder: Path, *, pairs: int) -> Startup:
         if done.returncode:
             return Startup(broken=f"`logos {' '.join(arguments)}` fails: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
     ratios, bare_s, null = [], [], []
+    arms = {"reference": bare, "again": bare, "logos": logos}
     for _ in range(pairs):
-        reference_s, again_s = _wall_s(bare, environ), _wall_s(bare, environ)
+        order = random.sample(list(arms), len(arms))
+        walls_s = {name: _wall_s(arms[name], environ) for name in order}
+        reference_s, again_s = walls_s["reference"], walls_s["again"]
         bare_s += [reference_s, again_s]
         null.append(again_s / reference_s)
-        ratios.append(_wall_s(logos, environ) / statistics.fmean((reference_s, again_s)))
+        ratios.append(walls_s["logos"] / statistics.fmean((reference_s, again_s)))
     nothing = statistics.median(null)
     trouble = None if NULL_RANGE[0] <= nothing <= NULL_RANGE[1] else f"null arm at {nothing:.3f}"
     return Startup(ratios=tuple(ratios), bare_ms=statistics.median(bare_s) * 1000, trouble=trouble)

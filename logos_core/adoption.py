@@ -42,7 +42,7 @@ def adopt(venue: BoundVenue, ledger: SqliteLedger, symbols: tuple[str, ...]) -> 
 
 
 def _ours(snapshot: VenueSnapshot) -> list[ExecutionReport]:
-    found = {report.venue_order_id: report for report in (*snapshot.changed_orders, *snapshot.open_orders)}
+    found = {(report.symbol, report.venue_order_id): report for report in (*snapshot.changed_orders, *snapshot.open_orders)}
     return [report for report in found.values() if (report.client_order_id or "").startswith(PREFIX)]
 
 

@@ -25,9 +25,9 @@ class Extensions:
     def __init__(self, plugins: Mapping[str, object]) -> None:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(ExtensionHooks)
-        for name, plugin in plugins.items():
-            self._manager.register(plugin, name=name)
         try:
+            for name, plugin in plugins.items():
+                self._manager.register(plugin, name=name)
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
             raise PluginContractError(f"extension: {error}") from error
@@ -38,11 +38,7 @@ class Extensions:
     @classmethod
     def named(cls, names: tuple[str, ...]) -> "Extensions":
         """Load the extensions that a preset names."""
-        points = {point.name: point for point in metadata.entry_points(group=GROUP)}
-        missing = [name for name in names if name not in points]
-        if missing:
-            raise ConfigurationError(f"extension {missing[0]!r} is not installed; installed: {', '.join(sorted(points)) or 'none'}")
-        return cls({name: points[name].load() for name in names})
+        return cls({name: _load(name) for name in names})
 
     def object_to(self, order: Order) -> Denial | None:
         """Return the first objection."""
@@ -72,7 +68,25 @@ class Extensions:
             if inspect.iscoroutinefunction(implementation.function):
                 raise PluginContractError(f"extension {implementation.plugin_name!r}: {hook} is async; nobody would await it")
             found.append((str(implementation.plugin_name), _taking(implementation)))
-        return list(reversed(found))
+        order = list(self._manager.list_name_plugin())
+        return sorted(found, key=lambda entry: [name for name, _ in order].index(entry[0]))
+
+
+def _load(name: str) -> object:
+    points = list(metadata.entry_points(group=GROUP))
+    named = [point for point in points if point.name == name]
+    if not named:
+        installed = ", ".join(sorted(point.name for point in points)) or "none"
+        raise ConfigurationError(f"extension {name!r} is not installed; installed: {installed}")
+    if len(named) > 1:
+        owners = " and ".join(point.dist.name if point.dist else "?" for point in named)
+        raise ConfigurationError(f"extension {name!r} is declared by {owners}; uninstall all but one")
+    try:
+        return named[0].load()
+    except Exception as error:
+        raise ConfigurationError(
+            f"extension {name!r} cannot be imported ({type(error).__name__}: {error}); reinstall it"
+        ) from error
 
 
 def _taking(implementation: Any) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -186,14 +186,20 @@ class Home:
 
     def halt_paths(self, identity: LedgerIdentity) -> tuple[str, ...]:
         """Return the files any of which stops this account's orders."""
-        scopes = (EVERYTHING, folder_name(identity.venue), key_of(identity))
+        plugin = identity.venue.partition(":")[0]
+        scopes = dict.fromkeys((EVERYTHING, plugin, folder_name(identity.venue), key_of(identity)))
         return tuple(str(self.path / "halt" / scope) for scope in scopes)
 
     def halt(self, scope: str, by: str, because: str, now: datetime) -> Path:
         """Engage the kill switch. The file's existence is what counts; what it says is for people."""
         _check_scope(scope)
         path = self.path / "halt" / folder_name(scope)
-        _replace(path, json.dumps({"scope": scope, "by": by, "because": because, "at": stamp(now)}))
+        try:
+            path.touch()  # engages; what follows is words, and may fail for want of room
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be written ({error.strerror}); make LOGOS_HOME writable") from error
+        with suppress(ConfigurationError):
+            _replace(path, json.dumps({"scope": scope, "by": by, "because": because, "at": stamp(now)}))
         return path
 
     def resume(self, scope: str) -> bool:
@@ -220,8 +226,8 @@ def key_of(identity: LedgerIdentity) -> str:
 def is_present(path: str) -> bool:
     """Say whether a halt file is there; if that cannot be told, it counts as there."""
     try:
-        os.stat(path)  # noqa: PTH116  on the path of every order
-    except (FileNotFoundError, NotADirectoryError):
+        os.lstat(path)
+    except FileNotFoundError:
         return False
     except OSError:
         return True

@@ -138,10 +138,12 @@ def _table(path: Path, name: str, kind: type[Any], body: object) -> Any:
 def _same_kind(path: Path, key: str, value: object, attribute: "Attribute[Any]") -> None:
     """Refuse a value of another kind than the default's, which a converter might otherwise bend into shape."""
     default = attribute.default
+    if isinstance(value, bool) and not isinstance(default, bool):
+        raise ConfigurationError(f"{path}: {key} is {str(value).lower()}; give a number or a text, not yes or no")
     wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
     if isinstance(default, tuple):
         wanted = (list,)
-    if default is None or (isinstance(value, wanted) and isinstance(value, bool) == isinstance(default, bool)):
+    if default is None or isinstance(value, wanted):
         return
     raise ConfigurationError(
         f"{path}: {key} is {value!r}; give something like {list(default) if isinstance(default, tuple) else default!r}"

@@ -117,6 +117,8 @@ def differences(recorded: Recorded, report: ExecutionReport) -> list[Difference]
 
 def verdict(report: ReconciliationReport) -> Agreement:
     """Return what the lists of a report come to."""
+    if report.error is not None:
+        return Agreement.COULD_NOT_ASK
     if report.missing_remote or report.untracked_remote or report.different or report.duplicates:
         return Agreement.DIFFERS
     return Agreement.UNSETTLED if report.unsettled or report.in_motion else Agreement.AGREES

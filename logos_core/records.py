@@ -102,7 +102,8 @@ class Claim:
     """An attempt about to be made durable.
 
     Attributes:
-        may_follow_unknown: whether a recorded proof allows an attempt although an earlier one is unknown.
+        proven_attempt: the latest attempt that a proof on record is about. It allows a further one although that one is unknown; a
+            proof older than the latest attempt allows nothing.
     """
 
     order: Order
@@ -110,7 +111,7 @@ class Claim:
     prepared: PreparedOrder
     send_by: datetime
     valid_until: datetime
-    may_follow_unknown: bool = False
+    proven_attempt: int | None = None
 
 
 class ClaimLostError(Exception):

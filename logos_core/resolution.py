@@ -11,9 +11,10 @@ from typing import Any
 from attrs import frozen
 
 from logos_core.clock import Clock
+from logos_core.errors import PluginContractError
 from logos_core.events import stamp
 from logos_core.hookspecs import Found, NotSeen, OrderReference
-from logos_core.lifecycle import IntentState
+from logos_core.lifecycle import UNSETTLED, IntentState
 from logos_core.orders import mismatches
 from logos_core.rails.absence import Absence, AbsencePolicy, conclude
 from logos_core.rails.rate_limit import RateLimiter
@@ -31,6 +32,7 @@ class Standing(StrEnum):
     PROVEN_ABSENT = "proven absent"
     MAY_RESEND = "may be sent again"
     UNRESOLVED = "unresolved"
+    NOT_ASKED = "could not ask"
 
 
 @frozen(kw_only=True)
@@ -66,13 +68,15 @@ class Resolver:
 
     def find_out(self, recorded: Recorded) -> Resolution:
         """Ask the venue for an order until it is found or its absence has been seen twice, and record what came of it."""
-        answer = self._look(recorded.reference())
+        answer = self.look(recorded.reference(), twice=True)
         if isinstance(answer, Found):
             return self._found(recorded, answer)
+        if isinstance(answer, str):
+            return Resolution(standing=Standing.NOT_ASKED, recorded=self._unknown(recorded, {"why": answer}), why=answer)
         attempt = recorded.attempts[-1] if recorded.attempts else None
-        if attempt is None or isinstance(answer, str):
-            why = answer if isinstance(answer, str) else "no attempt of it is on record"
-            return Resolution(standing=Standing.UNRESOLVED, recorded=self._unknown(recorded, {"why": why}), why=why)
+        if attempt is None:
+            why = "no attempt of it is on record"
+            return Resolution(standing=Standing.UNRESOLVED, recorded=recorded, why=why)
         absence, why = conclude(self.venue.capabilities, self.policy, attempt.send_by, answer, self.clock.now())
         evidence = {"why": why, **_seen(answer)}
         after = self._unknown(recorded, evidence)
@@ -86,19 +90,21 @@ class Resolver:
             resolution.recorded.client_order_id, number, AttemptOutcome.ABSENT, evidence={"why": resolution.why}
         )
 
-    def _look(self, reference: OrderReference) -> Found | NotSeen | str:
-        """Return what the venue shows, or why it could not be asked."""
+    def look(self, reference: OrderReference, *, twice: bool) -> Found | NotSeen | str:
+        """Return what the venue shows, or why it could not be asked. `twice`: believe "not seen" only the second time."""
         seen: NotSeen | None = None
         trouble = "the venue was not asked"
         for _ in range(LOOKUPS):
             try:
                 self.limiter.take()
                 answer = self.venue.lookup(reference)
+            except PluginContractError as error:
+                return str(error)
             except VenueAskError as error:
                 trouble = str(error)
                 self.clock.sleep(PAUSE_AFTER_FAILURE_S)
                 continue
-            if isinstance(answer, Found) or seen is not None:
+            if isinstance(answer, Found) or seen is not None or not twice:
                 return answer
             seen = answer
             self.clock.sleep(self.venue.capabilities.client_ids.visibility_lag_s)
@@ -118,6 +124,10 @@ class Resolver:
             )
         else:
             after = self.ledger.apply_report(found.report, evidence) or recorded
+        if after.state in UNSETTLED:
+            return Resolution(
+                standing=Standing.UNRESOLVED, recorded=after, why="the venue shows it, and something contradicts that"
+            )
         return Resolution(standing=Standing.FOUND, recorded=after, why="the venue shows it")
 
     def _unknown(self, recorded: Recorded, evidence: dict[str, Any]) -> Recorded:

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from logos_core import presets, venues
-from logos_core.adapter import Parts
 from logos_core.adoption import require_fresh_account
 from logos_core.clock import Clock, SystemClock
 from logos_core.errors import ConfigurationError, LedgerAdoptionError
@@ -25,6 +24,7 @@ from logos_core.extensions import Extensions
 from logos_core.home import Home, Registered, default_home, is_present, key_of, new_id
 from logos_core.hookspecs import Category, VenueIdentity
 from logos_core.ledger.sqlite import SqliteLedger
+from logos_core.parts import Parts
 from logos_core.presets import Preset
 from logos_core.rails.idempotency import IdempotentCache
 from logos_core.rails.kill_switch import KillSwitch
@@ -161,7 +161,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         ledger.bury(home.is_dead)
         spool = home.spool(owner)
         _merge(spool, ledger)
-        switch = KillSwitch(home.halt_paths(owner), is_present, _persist(home, owner, clock))
+        switch = KillSwitch(home.halt_paths(owner), is_present, _persist(home, owner, clock), ledger.first_latch)
         limiter = _limiter(preset, venue, clock)
         resolver = Resolver(venue=venue, ledger=ledger, limiter=limiter, policy=preset.absence, clock=clock, latch=ledger.latch)
         recover(resolver, ledger.unsettled(), home.is_dead, clock.now)

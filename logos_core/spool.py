@@ -25,6 +25,7 @@ class Spool:
         previous = bytes.fromhex(json.loads(lines[-1])["hash"]) if lines else GENESIS
         line = json.dumps({"body": content.decode(), "previous": previous.hex(), "hash": step(previous, content).hex()})
         with self.path.open("a") as file:
+            file.truncate(sum(len(whole.encode()) + 1 for whole in lines))
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -26,11 +26,13 @@ from logos_core.clock import Clock
 from logos_core.errors import ConfigurationError, PluginContractError
 from logos_core.hookspecs import (
     CancelReceipt,
+    Category,
     Classification,
     Found,
     NotSeen,
     Operation,
     OrderReference,
+    Outcome,
     Phase,
     PreparedOrder,
     ReconcileRequest,
@@ -69,7 +71,7 @@ class SdkRange:
             found = metadata.version(self.distribution)
         except metadata.PackageNotFoundError:
             raise ConfigurationError(f"{self.distribution} is not installed; run: pip install '{wanted}'") from None
-        if not _release(self.minimum) <= _release(found) < _release(self.below):
+        if _release(found) < _release(self.minimum) or _release(found)[0] >= _release(self.below)[0]:
             raise ConfigurationError(f"{self.distribution} {found} is installed, tested is {wanted}; run: pip install '{wanted}'")
 
 
@@ -311,7 +313,7 @@ class BoundVenue:
             except (hookspecs.UnknownSymbolError, PluginContractError):
                 raise
             except Exception as error:
-                raise VenueAskError(operation, self.classify(error, operation, record.phase), error) from error
+                raise VenueAskError(operation, self._judge(error, operation, record) or UNCLASSIFIED, error) from error
 
     def _send(self, operation: Operation, kind: Any, gates: tuple[Gate, ...], **arguments: Any) -> Reply:
         with self._turn(), self.wire.operation(operation, gates) as record:
@@ -334,6 +336,9 @@ class BoundVenue:
         return result
 
 
+UNCLASSIFIED = Classification(outcome=Outcome.UNKNOWN, category=Category.UNLISTED)
+
+
 class VenueAskError(Exception):
     """A question to the venue failed. Nothing was ordered by it."""
 
@@ -345,5 +350,11 @@ class VenueAskError(Exception):
         self.classification = classification
 
 
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", re.split(r"[a-z+-]", version, maxsplit=1)[0]))
+def _release(version: str) -> tuple[tuple[int, ...], int]:
+    """Return a release as something to compare: its numbers without trailing zeros, and a pre-release before its release."""
+    found = re.match(r"v?(\d+(?:\.\d+)*)(.*)", version.strip())
+    numbers, rest = found.groups() if found else ("0", "")
+    parts = [int(part) for part in numbers.split(".")]
+    while len(parts) > 1 and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts), -1 if re.match(r"[.-]?(a|b|c|rc|alpha|beta|pre|dev)", rest) else 0

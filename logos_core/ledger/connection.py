@@ -51,9 +51,9 @@ class Connection:
             self._connection.execute("PRAGMA fullfsync=ON")
 
     def create_schema(self) -> None:
-        """Write the empty tables."""
+        """Write the empty tables, inside a transaction."""
         script = resources.files("logos_core.ledger").joinpath("sql/schema.sql").read_text()
-        self._guarded(lambda: self._connection.execute(script))
+        self._connection.execute(script)
 
     def rows(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import apsw
+from attrs import evolve
 
 from logos_core import events
 from logos_core.clock import Clock
@@ -25,8 +26,8 @@ from logos_core.events import StoredEvent, moment, stamp
 from logos_core.hookspecs import VenueSnapshot
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
-from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, IllegalMoveError, IntentState, Move, advance, move_of
-from logos_core.orders import Execution, ExecutionReport, mismatches
+from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, TABLE, IllegalMoveError, IntentState, Move, advance, move_of
+from logos_core.orders import Execution, ExecutionReport, OrderStatus, mismatches
 from logos_core.records import (
     Attempt,
     AttemptOutcome,
@@ -40,7 +41,14 @@ from logos_core.records import (
 SCHEMA_VERSION = 1
 
 _INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, watched"
-_FIRST_ATTEMPT_STATES = MAY_ATTEMPT - {IntentState.UNKNOWN}
+
+_MOVES = {
+    AttemptOutcome.NOT_SENT: Move.PROVED_NOT_SENT,
+    AttemptOutcome.REJECTED: Move.PROVED_REJECTED,
+    AttemptOutcome.ABSENT: Move.PROVED_ABSENT,
+    AttemptOutcome.UNKNOWN: Move.LEFT_UNKNOWN,
+}
+_ENDED = frozenset({IntentState.FILLED, IntentState.CANCELED, IntentState.EXPIRED})
 
 
 class SqliteLedger:
@@ -60,12 +68,11 @@ class SqliteLedger:
             raise LedgerError(f"{path} exists already; a ledger is never overwritten")
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = Connection(path, create=True)
-        connection.create_schema()
-        ledger = cls(connection, identity, clock)
         with connection.transaction():
+            connection.create_schema()
             for name, value in _meta(identity, clock.now()).items():
                 connection.write("INSERT INTO meta (name, value) VALUES (?, ?)", name, value)
-        return ledger
+        return cls(connection, identity, clock)
 
     @classmethod
     def open(cls, path: Path, clock: Clock, identity: LedgerIdentity | None = None) -> Self:
@@ -84,6 +91,8 @@ class SqliteLedger:
             raise LedgerError(
                 f"{path} is not a ledger, or is damaged ({error.__cause__}); keep it and run `logos ledger adopt`"
             ) from error
+        if "schema_version" not in found:
+            raise LedgerError(f"the ledger {path} was never finished and holds nothing; move it away and open the session again")
         version = int(found["schema_version"])
         if version != SCHEMA_VERSION:
             raise LedgerError(
@@ -115,7 +124,12 @@ class SqliteLedger:
 
     def adopted(self) -> bool:
         """Say whether the ledger began with orders read back from the venue."""
-        return self.cursor("adopted_at") is not None
+        return self.adopted_at() is not None
+
+    def adopted_at(self) -> datetime | None:
+        """Return when the ledger took over what the venue showed, or None if it was there from the start."""
+        text = self.cursor("adopted_at")
+        return None if text is None else moment(text)
 
     def last_sequence(self) -> int:
         """Return how many events were ever written."""
@@ -208,15 +222,15 @@ class SqliteLedger:
             )  # fmt: skip
             return intent, 1
         intent, state = int(row[0]), IntentState(row[1])
-        allowed = MAY_ATTEMPT if claim.may_follow_unknown else _FIRST_ATTEMPT_STATES
-        if state not in allowed:
+        row = self._db.row("SELECT max(number) FROM attempts WHERE intent = ?", intent)
+        last = int(row[0] or 0) if row else 0
+        if state not in MAY_ATTEMPT or (state is IntentState.UNKNOWN and claim.proven_attempt != last):
             raise ClaimLostError(request.client_order_id)
         self._db.write(
             "UPDATE intents SET state = ?, request = ?, valid_until = ?, updated_at = ? WHERE id = ?",
             advance(state, Move.ATTEMPT).value, stored, stamp(claim.valid_until), stamp(now), intent,
         )  # fmt: skip
-        last = self._db.row("SELECT max(number) FROM attempts WHERE intent = ?", intent)
-        return intent, (int(last[0] or 0) if last else 0) + 1
+        return intent, last + 1
 
     def settle(
         self,
@@ -230,6 +244,8 @@ class SqliteLedger:
         """Record what became of an attempt, unless that is recorded already. Return what the ledger now holds."""
         with self._db.transaction():
             intent, state = self._intent_row(client_order_id)
+            if report is not None and self._belongs_to_another(intent, report):
+                outcome, report = AttemptOutcome.UNKNOWN, None
             now = self._clock.now()
             self._db.write(
                 "UPDATE attempts SET outcome = ?, settled_at = ? WHERE intent = ? AND number = ?"
@@ -251,19 +267,37 @@ class SqliteLedger:
     ) -> IntentState:
         """Return where an attempt's outcome leaves its intent.
 
-        A refusal of this attempt says nothing about an earlier one that is still unknown: the refusal may even be its consequence.
+        While a further attempt is in flight, the intent is its sender's. A refusal of this attempt says nothing about an earlier
+        one that is still unknown: it may even be that one's consequence. A proof of absence is about this attempt and those before.
         """
-        if report is not None:
-            self._evidence_of_order(intent)
-            return self._take_report(intent, state, report)
         if outcome is AttemptOutcome.ABSENT:
-            self._db.write("UPDATE attempts SET outcome = 'absent' WHERE intent = ? AND outcome = 'unknown'", intent)
-            return advance(state, Move.PROVED_ABSENT)
+            self._db.write(
+                "UPDATE attempts SET outcome = 'absent' WHERE intent = ? AND outcome = 'unknown' AND number <= ?", intent, number
+            )
         doubt = self._db.row("SELECT 1 FROM attempts WHERE intent = ? AND number <> ? AND outcome = 'unknown'", intent, number)
-        if outcome is AttemptOutcome.UNKNOWN or doubt:
-            return advance(state, Move.LEFT_UNKNOWN)
-        moves = {AttemptOutcome.NOT_SENT: Move.PROVED_NOT_SENT, AttemptOutcome.REJECTED: Move.PROVED_REJECTED}
-        return advance(state, moves[outcome])
+        if report is not None and not (report.status is OrderStatus.REJECTED and doubt):
+            self._evidence_of_order(intent)
+            state_of_order = self._take_report(intent, state, report)
+            return state if self._in_flight(intent) else state_of_order
+        if self._in_flight(intent):
+            return state
+        known = self._db.row("SELECT report FROM venue_orders WHERE intent = ? AND role = 'primary'", intent)
+        if known is not None:
+            return _advanced(state, move_of(codec.report_from(known[0], ()).status))
+        return _advanced(state, Move.LEFT_UNKNOWN if doubt else _MOVES[outcome])
+
+    def _in_flight(self, intent: int) -> bool:
+        return self._db.row("SELECT 1 FROM attempts WHERE intent = ? AND outcome IS NULL", intent) is not None
+
+    def _belongs_to_another(self, intent: int, report: ExecutionReport) -> bool:
+        """Say whether the venue's order is on record for another intent; that cannot be, so new orders stop."""
+        row = self._db.row(
+            "SELECT intent FROM venue_orders WHERE symbol = ? AND venue_order_id = ?", report.symbol, report.venue_order_id
+        )
+        if row is None or row[0] == intent:
+            return False
+        self._latch(f"the venue gave order {report.venue_order_id} for two intents, the second being {report.client_order_id}")
+        return True
 
     def apply_report(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> Recorded | None:
         """Record what the venue says of an order; None if it is not ours. Leaves intents in flight to those who sent them."""
@@ -275,47 +309,53 @@ class SqliteLedger:
         row = self._row_of(report)
         if row is None:
             return False
-        intent, state = int(row[0]), IntentState(row[1])
-        if state is IntentState.IN_FLIGHT:
+        intent, state, request = int(row[0]), IntentState(row[1]), row[2]
+        if report.client_order_id is None:  # some venues repeat it only here and there; their own id has led to the intent
+            report = evolve(report, client_order_id=row[3])
+        if state is IntentState.IN_FLIGHT or self._belongs_to_another(intent, report):
             return True
-        wrong = mismatches(codec.request_from(row[2]), report) if row[2] else []
+        wrong = mismatches(codec.request_from(request), report) if request else []
         if wrong:
             self._latch(f"the venue shows another order under {report.client_order_id}: {'; '.join(wrong)}")
             return True
-        if not self._is_news(intent, report):
+        if not self._is_news(intent, state, report):
             for execution in report.executions:
                 self._write_execution(execution)
             return True
-        after = self._take_report(intent, state, report)
         self._evidence_of_order(intent)
+        after = self._take_report(intent, state, report)
         self._set_state(intent, state, after, self._clock.now())
         self._event("reported", intent, {"state": after.value, "report": codec.report_body(report), "evidence": evidence})
         return True
 
     def _row_of(self, report: ExecutionReport) -> tuple[Any, ...] | None:
+        columns = "i.id, i.state, i.request, i.client_order_id"
         if report.client_order_id:
-            found = self._db.row("SELECT id, state, request FROM intents WHERE client_order_id = ?", report.client_order_id)
+            found = self._db.row(f"SELECT {columns} FROM intents i WHERE i.client_order_id = ?", report.client_order_id)
             if found:
                 return found
         return self._db.row(
-            "SELECT i.id, i.state, i.request FROM venue_orders v JOIN intents i ON i.id = v.intent WHERE v.symbol = ? AND v.venue_order_id = ?",
+            f"SELECT {columns} FROM venue_orders v JOIN intents i ON i.id = v.intent WHERE v.symbol = ? AND v.venue_order_id = ?",
             report.symbol, report.venue_order_id,
         )  # fmt: skip
 
     def _evidence_of_order(self, intent: int) -> None:
         self._db.write("UPDATE attempts SET outcome = 'accepted' WHERE intent = ? AND outcome = 'unknown'", intent)
 
-    def _is_news(self, intent: int, report: ExecutionReport) -> bool:
+    def _is_news(self, intent: int, state: IntentState, report: ExecutionReport) -> bool:
         """Say whether a report tells more than is on record; one that tells less came late and is left aside."""
-        row = self._db.row("SELECT report FROM venue_orders WHERE intent = ? AND symbol = ? AND venue_order_id = ?",
-                           intent, report.symbol, report.venue_order_id)  # fmt: skip
+        row = self._db.row(
+            "SELECT report FROM venue_orders WHERE intent = ? AND symbol = ? AND venue_order_id = ?",
+            intent, report.symbol, report.venue_order_id,
+        )  # fmt: skip
         if row is None:
             return True
         before = codec.report_from(row[0], ())
-        same = (before.status, before.filled_quantity, before.average_price) == (
-            report.status, report.filled_quantity, report.average_price,
-        )  # fmt: skip
-        return not same and report.filled_quantity >= before.filled_quantity
+        if report.filled_quantity != before.filled_quantity:
+            return report.filled_quantity > before.filled_quantity
+        if (report.status, report.average_price) == (before.status, before.average_price):
+            return False
+        return move_of(report.status) in TABLE[state]
 
     def _take_report(self, intent: int, state: IntentState, report: ExecutionReport) -> IntentState:
         """Write the venue's order and executions, and return the state that follows."""
@@ -333,10 +373,10 @@ class SqliteLedger:
             self._latch(
                 f"order {report.venue_order_id} of {report.client_order_id} exists although it was recorded as {state.value}"
             )
-        try:
-            return advance(state, move_of(report.status))
-        except IllegalMoveError:
-            return state
+        after = _advanced(state, move_of(report.status))
+        if after.value != report.status.value and state in _ENDED:
+            self._latch(f"order {report.venue_order_id} of {report.client_order_id} was {state.value}, then {report.status.value}")
+        return after
 
     def _write_venue_order(self, intent: int, report: ExecutionReport) -> str:
         stored = codec.dump(codec.report_body(report))
@@ -381,6 +421,7 @@ class SqliteLedger:
             now = stamp(self._clock.now())
             for report in reports:
                 if self._row_of(report) is not None:
+                    self._apply(report, {"source": "adoption"})
                     continue
                 intent = self._db.write(
                     "INSERT INTO intents (client_order_id, symbol, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
@@ -504,6 +545,14 @@ class SqliteLedger:
         """Return why new orders are stopped; empty when they are not."""
         return [row[0] for row in self._db.rows("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id")]
 
+    def first_latch(self) -> str | None:
+        """Return why new orders are stopped, or None; a ledger that cannot be asked stops them too."""
+        try:
+            row = self._db.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
+        except LedgerError as error:
+            return str(error)
+        return None if row is None else str(row[0])
+
     def release(self, by: str, because: str) -> int:
         """Release every latch on a named person's word; return how many were set."""
         with self._db.transaction():
@@ -519,11 +568,11 @@ class SqliteLedger:
         self._event("latched", None, {"reason": reason})
 
     def _latch_denial(self) -> Denial | None:
-        row = self._db.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
-        if row is None:
+        latch = self.first_latch()
+        if latch is None:
             return None
         return Denial(
-            reason="KILL_SWITCH_LATCHED", message=f"new orders are stopped: {row[0]}; find out why, then run `logos resume`"
+            reason="KILL_SWITCH_LATCHED", message=f"new orders are stopped: {latch}; find out why, then run `logos resume`"
         )
 
     def _intent_row(self, client_order_id: str) -> tuple[int, IntentState]:
@@ -582,6 +631,14 @@ class SqliteLedger:
         row = self._db.row("SELECT value FROM meta WHERE name = ?", name)
         assert row is not None
         return str(row[0])
+
+
+def _advanced(state: IntentState, move: Move) -> IntentState:
+    """Return the state after a move; an illegal one leaves it alone."""
+    try:
+        return advance(state, move)
+    except IllegalMoveError:
+        return state
 
 
 class _DeniedError(Exception):

@@ -67,9 +67,10 @@ def conclude(
     venue_now = min(seen.venue_time, now) if seen.venue_time else now - CLOCK_MARGIN
     if venue_now <= deadline:
         return Absence.UNRESOLVED, f"a request may be taken until {deadline.isoformat()}"
-    if len(seen.views) < VIEWS_NEEDED:
+    sources = {view.source for view in seen.views}
+    if len(sources) < VIEWS_NEEDED:
         return Absence.UNRESOLVED, "one view alone does not show it; two are needed"
     return (
         Absence.PROVEN,
-        f"the {expiry.kind.value} refuses it since {deadline.isoformat()} and {len(seen.views)} views do not show it",
+        f"the {expiry.kind.value} refuses it since {deadline.isoformat()} and {len(sources)} views do not show it",
     )

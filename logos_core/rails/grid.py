@@ -4,10 +4,13 @@ An order off the grid is denied: rounding changes what the caller decided. Where
 and the price away from aggression (a buyer's down, a seller's up), so the result never risks more than what was given.
 """
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 
 from logos_core.orders import Instrument, Order, OrderRequest, Side, TimeInForce, plain
 from logos_core.records import Denial
+
+EXACT = Context(prec=200)
+"""Enough digits for any quotient of two numbers of `orders.MAX_DIGITS`, so that nothing here is ever rounded but on purpose."""
 
 
 def place(order: Order, client_order_id: str, instrument: Instrument, times: tuple[TimeInForce, ...]) -> OrderRequest | Denial:
@@ -16,6 +19,11 @@ def place(order: Order, client_order_id: str, instrument: Instrument, times: tup
     Args:
         times: the times in force allowed for this order, the default first.
     """
+    with localcontext(EXACT):
+        return _place(order, client_order_id, instrument, times)
+
+
+def _place(order: Order, client_order_id: str, instrument: Instrument, times: tuple[TimeInForce, ...]) -> OrderRequest | Denial:
     time_in_force = order.time_in_force or times[0]
     if time_in_force not in times:
         allowed = ", ".join(member.value for member in times)
@@ -44,8 +52,13 @@ def place(order: Order, client_order_id: str, instrument: Instrument, times: tup
 
 
 def _quantity_denial(order: Order, quantity: Decimal, instrument: Instrument) -> Denial | None:
-    if quantity < instrument.min_quantity:
-        return _off("QUANTITY_BELOW_MINIMUM", "quantity", order.quantity, f"at least {plain(instrument.min_quantity)}")
+    if quantity <= 0 or quantity < instrument.min_quantity:
+        return _off(
+            "QUANTITY_BELOW_MINIMUM",
+            "quantity",
+            order.quantity,
+            f"at least {plain(max(instrument.min_quantity, instrument.quantity_step))}",
+        )
     if instrument.max_quantity is not None and quantity > instrument.max_quantity:
         return _off("QUANTITY_ABOVE_MAXIMUM", "quantity", order.quantity, f"at most {plain(instrument.max_quantity)}")
     if quantity % instrument.quantity_step:

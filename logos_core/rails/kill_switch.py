@@ -18,12 +18,21 @@ class KillSwitch:
         paths: the halt files that cover the account.
         is_present: looks for one.
         persist: makes a latch outlive the session; it may fail, the latch holds all the same.
+        on_record: returns why the ledger holds orders back, or None; asked at the first byte only, since the transaction that
+            records an attempt reads it by itself.
     """
 
-    def __init__(self, paths: tuple[str, ...], is_present: Callable[[str], bool], persist: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        paths: tuple[str, ...],
+        is_present: Callable[[str], bool],
+        persist: Callable[[str], None],
+        on_record: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._paths = paths
         self._is_present = is_present
         self._persist = persist
+        self._on_record = on_record
         self._latched: str | None = None
 
     def latch(self, reason: str) -> None:
@@ -49,7 +58,7 @@ class KillSwitch:
         """Return the check for the first byte."""
 
         def check() -> None:
-            engaged = self.engaged()
+            engaged = self.engaged() or self._on_record()
             if engaged is not None:
                 raise GateClosedError(REASON, f"new orders are stopped: {engaged}", denies=True)
 

@@ -1,10 +1,12 @@
 """How many requests may leave, with a reserve that only safety may use.
 
-The generic cell rate algorithm: one number, the theoretical arrival time, says all. Submits stop short of the full budget, so that a
-cancel or a lookup never waits behind them.
+A sliding window: the moments of the latest requests are kept, and no period, wherever it begins, ever holds more than the budget. A
+token bucket would let a full burst and a period's refill fall into one period, which the venue answers with a ban. Submits stop short
+of the full budget, so that a cancel or a lookup never waits behind them.
 """
 
 import threading
+from collections import deque
 
 from logos_core.capabilities import RateLimit
 from logos_core.clock import Clock
@@ -25,16 +27,20 @@ class RateLimiter:
 
     def __init__(self, limit: RateLimit, clock: Clock, max_wait_s: float = 1.0) -> None:
         self._clock = clock
-        self._interval_s = limit.period_s / limit.requests
-        self._burst_s = limit.period_s
+        self._period_s = limit.period_s
+        self._submits = max(int(limit.requests * (1 - RESERVED_SHARE)), 1)
         self._max_wait_s = max_wait_s
-        self._arrival_s = float("-inf")
+        self._recent_s: deque[float] = deque(maxlen=limit.requests)
         self._blocked_until_s = float("-inf")
         self._lock = threading.Lock()
 
     def reserve_submit(self) -> Denial | None:
         """Take one submit's share, waiting at most the bound; or say that the budget is spent."""
-        wait_s = self._reserve(self._burst_s * (1 - RESERVED_SHARE), self._max_wait_s)
+        with self._lock:
+            now = self._clock.monotonic_s()
+            wait_s = max(self._turn_s(now) - now, self._blocked_until_s - now, 0.0)
+            if wait_s <= self._max_wait_s:
+                self._recent_s.append(now + wait_s)
         if wait_s > self._max_wait_s:
             return Denial(
                 reason="RATE_BUDGET_SPENT",
@@ -46,19 +52,18 @@ class RateLimiter:
 
     def take(self) -> None:
         """Take the share of a cancel or a question, at once and out of the reserve."""
-        self._reserve(self._burst_s, float("inf"))
+        with self._lock:
+            self._recent_s.append(self._clock.monotonic_s())
 
     def block(self, seconds: float) -> None:
         """Let no submit leave for a while, because the venue said so."""
         with self._lock:
             self._blocked_until_s = max(self._blocked_until_s, self._clock.monotonic_s() + seconds)
 
-    def _reserve(self, burst_s: float, max_wait_s: float) -> float:
-        """Return how long to wait for one share, and take it if that is within the bound."""
-        with self._lock:
-            now = self._clock.monotonic_s()
-            arrival = max(self._arrival_s, now) + self._interval_s
-            wait_s = max(arrival - burst_s - now, self._blocked_until_s - now, 0.0)
-            if wait_s <= max_wait_s:
-                self._arrival_s = arrival
-            return wait_s
+    def _turn_s(self, now: float) -> float:
+        """Return when one more submit fits: when the request that fills the submits' part of the period has left it."""
+        while self._recent_s and self._recent_s[0] <= now - self._period_s:
+            self._recent_s.popleft()
+        if len(self._recent_s) < self._submits:
+            return now
+        return self._recent_s[-self._submits] + self._period_s

@@ -32,19 +32,25 @@ class RetryConfig:
     backoff_s_max: float = field(default=2.0, converter=float, validator=validators.and_(validators.ge(0), validators.le(60)))
 
 
-def advice(error: Exception) -> bool | float:
-    """Return whether to try again, or the seconds the venue asked us to wait first."""
+def advice(error: Exception, left_s: float) -> bool | float:
+    """Return whether to try again, or the seconds the venue asked us to wait first; never beyond the order's validity."""
     if not isinstance(error, VenueUnavailableError):
         return False
-    return True if error.retry_after_s is None else error.retry_after_s
+    if error.retry_after_s is None:
+        return True
+    return error.retry_after_s if error.retry_after_s < left_s else False
 
 
-def further_attempts(config: RetryConfig) -> Iterable[stamina.Attempt]:
-    """Return stamina's attempts, the first of which repeats the failure that is already known."""
+def further_attempts(config: RetryConfig, left_s: float) -> Iterable[stamina.Attempt]:
+    """Return stamina's attempts, the first of which repeats the failure that is already known.
+
+    Args:
+        left_s: how long the order is still valid.
+    """
     return stamina.retry_context(
-        on=advice,
+        on=lambda error: advice(error, left_s),
         attempts=config.attempts,
-        timeout=config.valid_for_s,
+        timeout=max(left_s, 0.001),
         wait_initial=config.backoff_s,
         wait_max=config.backoff_s_max,
         wait_jitter=config.backoff_s,

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from logos_core.adapter import Adapter, Parts
+from logos_core.adapter import Adapter
 from logos_core.capabilities import LOGOS_API, Capabilities, Expiry, ExpiryKind, IdProfile, RateLimit, Uniqueness
 from logos_core.clock import Clock, ManualClock
 from logos_core.extensions import Extensions
@@ -54,6 +54,7 @@ from logos_core.orders import (
     PriceBand,
     TimeInForce,
 )
+from logos_core.parts import Parts
 from logos_core.rails.absence import AbsencePolicy
 from logos_core.rails.idempotency import IdempotentCache
 from logos_core.rails.kill_switch import KillSwitch
@@ -673,7 +674,7 @@ def compose(
     session_id = new_id()
     held = home.hold_session(session_id)
     ledger.begin_session(session_id, strategy, "scripted:1")
-    switch = KillSwitch(home.halt_paths(owner), is_present, lambda reason: _halt(home, owner, reason, clock))
+    switch = KillSwitch(home.halt_paths(owner), is_present, lambda reason: _halt(home, owner, reason, clock), ledger.first_latch)
     limiter = RateLimiter(venue.capabilities.rate_limit, clock, rails.max_wait_s)
     resolver = Resolver(venue=facade, ledger=ledger, limiter=limiter, policy=rails.policy, clock=clock, latch=ledger.latch)
     if recovers:

@@ -85,6 +85,7 @@ def test_resuming_without_reconciling_says_so(run):
 
 
 def test_an_account_that_does_not_reconcile_is_not_resumed(desk):
+    desk.logos("recover", desk.preset)
     desk.logos("halt")
     desk.simulator.break_down(reconcile="status_before")
     try:
@@ -112,6 +113,6 @@ def test_the_plain_home_is_the_home_that_everybody_else_finds(monkeypatch, given
 
 def test_the_kill_switch_imports_no_command_line_library():
     code = "import sys; import logos_core.cli.halting; print([m for m in ('typer', 'rich', 'pluggy', 'apsw') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
 
     assert "[]" == done.stdout.strip()

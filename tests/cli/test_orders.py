@@ -143,16 +143,17 @@ def test_reconciliation_agrees_and_says_when_it_could_not_ask(desk):
 
 
 def test_an_order_that_is_interrupted_ends_as_unknown(desk):
+    known = len(desk.simulator.ask("orders"))
     desk.simulator.break_down(submit="answer_dropped")
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "logos_core.cli", "submit", desk.preset, "buy", "1", "AAPL", "--intent-id", "interrupted"],
             env={**os.environ, "LOGOS_HOME": str(desk.home), "LOGOS_SIMULATOR_KEY": "k"},
+            cwd=desk.folder,
             stderr=subprocess.PIPE,
             text=True,
         )
-        sent = len(desk.simulator.ask("orders"))
-        while len(desk.simulator.ask("orders")) == sent:
+        while process.poll() is None and len(desk.simulator.ask("orders")) == known:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)

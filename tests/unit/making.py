@@ -81,7 +81,7 @@ class Book:
         self.ledger = SqliteLedger.open(path, self.clock, OWNER) if opened else SqliteLedger.create(path, OWNER, self.clock)
         self.ledger.begin_session(session_id, "test", "host:1")
 
-    def claim(self, name: str = "lgs1", *, again: bool = False, deny=lambda: None, request: OrderRequest | None = None):
+    def claim(self, name: str = "lgs1", *, again: bool | int = False, deny=lambda: None, request: OrderRequest | None = None):
         now = self.clock.now()
         prepared = PreparedOrder(request=request or request_of(name), wire={"id": name}, position="7")
         return self.ledger.claim(
@@ -91,10 +91,17 @@ class Book:
                 prepared=prepared,
                 send_by=now + timedelta(seconds=0.25),
                 valid_until=now + timedelta(seconds=5),
-                may_follow_unknown=again,
+                proven_attempt=self._proven(name, again),
             ),
             deny,
         )
+
+    def _proven(self, name: str, again: bool | int) -> int | None:
+        """Return the attempt that a proof is about: a given one, or the latest."""
+        if again is True:
+            found = self.ledger.find(name)
+            return found.attempts[-1].number if found else None
+        return again or None
 
     def settle(self, outcome, *, number: int = 1, name: str = "lgs1", report: ExecutionReport | None = None):
         return self.ledger.settle(name, number, outcome, report=report, evidence={"by": "test"})

@@ -549,9 +549,6 @@ def test_a_closed_gate_in_a_further_attempt_is_unknown_too(desk):
     assert (S.UNKNOWN, [A.UNKNOWN, A.NOT_SENT]) == (recorded(session).state, outcomes(session))
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OrderRejectedError, reason="an answer with status rejected settles the intent, doubt or no doubt"
-)
 def test_a_rejection_by_report_settles_nothing_while_an_earlier_one_is_in_doubt(desk):
     session = desk(ScriptedVenue(evolve(capabilities())), rails=Rails(retry=RetryConfig(attempts=2, valid_for_s=60)))
     session.venue.on_submit(time_out_before(), accept(OrderStatus.REJECTED))
@@ -569,7 +566,6 @@ def test_when_the_tries_are_spent_in_doubt_the_outcome_is_unknown(desk):
     assert [A.UNKNOWN] * 3 == outcomes(session)
 
 
-@pytest.mark.xfail(strict=True, reason="the reference is rebuilt from id and symbol: time, log position and venue id are lost")
 def test_the_error_leads_to_the_order_however_many_tries_there_were(desk):
     session = desk(ScriptedVenue(capabilities(transaction_log=True)))
     session.venue.on_submit(*[time_out_before()] * 3)
@@ -612,7 +608,6 @@ def test_seen_missing_once_is_not_seen_missing(desk):
     assert 1 == session.venue.calls.count(Operation.SUBMIT)
 
 
-@pytest.mark.xfail(strict=True, raises=PluginContractError, reason="a contract error of a lookup hides that the order may be live")
 def test_a_lookup_that_breaks_the_contract_leaves_the_outcome_unknown(desk):
     session = desk(ScriptedVenue(CAREFUL))
     session.venue.on_submit(time_out_after())
@@ -621,7 +616,6 @@ def test_a_lookup_that_breaks_the_contract_leaves_the_outcome_unknown(desk):
         session.adapter.submit(order())
 
 
-@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="a question's classifier is not guarded as a submit's is")
 def test_a_lookup_whose_error_cannot_be_classified_leaves_the_outcome_unknown(desk):
     session = desk(ScriptedVenue(CAREFUL))
     session.venue.on_submit(time_out_after())
@@ -631,7 +625,6 @@ def test_a_lookup_whose_error_cannot_be_classified_leaves_the_outcome_unknown(de
         session.adapter.submit(order())
 
 
-@pytest.mark.xfail(strict=True, reason="a report is believed although no request was answered")
 def test_a_report_without_an_answer_on_the_wire_is_not_believed(desk):
     """A plugin that swallows the gate's error, or a timeout, and returns what it made up."""
     session = desk(ScriptedVenue(CAREFUL))
@@ -650,9 +643,6 @@ ODD_REPORTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an error while the answer is read or recorded leaves the attempt in flight and hides that it may be live"
-)
 @pytest.mark.parametrize("change", ODD_REPORTS.values(), ids=list(ODD_REPORTS))
 def test_an_answer_that_cannot_be_recorded_is_unknown(desk, change):
     session = desk(ScriptedVenue(CAREFUL))
@@ -706,9 +696,6 @@ def test_no_other_outcome_is_lost_in_silence_either(desk, step):
     assert session.parts.switch.engaged()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=LedgerError, reason="LedgerError says that nothing was sent, of an order that is live; and nothing latches"
-)
 @pytest.mark.parametrize("lost", [time_out_after(), time_out_before()])
 def test_a_ledger_that_breaks_while_we_find_out_leaves_the_outcome_unknown(desk, lost):
     session = desk()
@@ -763,7 +750,6 @@ def test_a_lost_race_returns_the_winners_result(desk):
     assert 1 == len(session.venue.received)
 
 
-@pytest.mark.xfail(strict=True, reason="the proof of absence is not bound to the attempts it is about: two orders of one intent")
 def test_two_sessions_that_both_proved_an_attempt_absent_make_one_order(desk):
     session = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.NONE, expiry=ExpiryKind.ENGINE, window_s=5.0)))
     venue, rails = session.venue, Rails(retry=RetryConfig(attempts=1, valid_for_s=60))
@@ -774,7 +760,7 @@ def test_two_sessions_that_both_proved_an_attempt_absent_make_one_order(desk):
         one.adapter.submit(order())
 
     def meanwhile():
-        venue.on_lookup(*[hide()] * 3)
+        venue.on_lookup(*[hide()] * 4)
         with pytest.raises(OutcomeUnknownError):
             one.adapter.submit(order())
 

@@ -92,7 +92,7 @@ def test_d_a_back_off_waits_in_production(monkeypatch):
     monkeypatch.setattr(tenacity.nap, "time", types.SimpleNamespace(sleep=slept.append))
     reference = OrderReference(client_order_id="a", symbol="b")
     with pytest.raises(VenueUnavailableError):
-        for attempt in further_attempts(RetryConfig()):
+        for attempt in further_attempts(RetryConfig(), 5.0):
             with attempt:
                 raise VenueUnavailableError("down", venue="v", reference=reference)
     monkeypatch.undo()

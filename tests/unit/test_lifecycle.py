@@ -29,7 +29,7 @@ REPORTS = {
 }
 # Written down on its own, so that a slip in the table is a difference here.
 EXPECTED: dict[IntentState, dict[Move, IntentState]] = {
-    S.FRESH: {M.ATTEMPT: S.IN_FLIGHT, **REPORTS},
+    S.FRESH: {M.ATTEMPT: S.IN_FLIGHT, M.PROVED_REJECTED: S.REJECTED, **REPORTS},
     S.IN_FLIGHT: {
         M.PROVED_NOT_SENT: S.NOT_SENT, M.LEFT_UNKNOWN: S.UNKNOWN, M.PROVED_REJECTED: S.REJECTED, M.PROVED_ABSENT: S.NOT_PLACED,
         **REPORTS,

@@ -27,21 +27,24 @@ def test_a_refused_submit_takes_nothing_from_the_budget():
     rate = limiter(clock)
     while rate.reserve_submit() is None:
         pass
+    clock.sleep(5)
     for _ in range(50):
         rate.reserve_submit()
-    clock.sleep(1)
+    clock.sleep(5)
 
-    assert rate.reserve_submit() is None
+    assert [None] * 8 == [rate.reserve_submit() for _ in range(8)]
     assert rate.reserve_submit() is not None
 
 
 def test_a_submit_waits_for_its_turn_within_the_bound():
     clock = ManualClock()
     rate = limiter(clock, max_wait_s=1.0)
-    answers = [rate.reserve_submit() for _ in range(9)]
+    answers = [rate.reserve_submit() for _ in range(8)]
+    clock.sleep(9.5)
+    answers.append(rate.reserve_submit())
 
     assert [None] * 9 == answers
-    assert pytest.approx(1.0) == clock.monotonic_s()
+    assert pytest.approx(10.0) == clock.monotonic_s()
 
 
 def test_a_cancel_never_waits_and_what_it_takes_submits_pay_for():
@@ -51,9 +54,9 @@ def test_a_cancel_never_waits_and_what_it_takes_submits_pay_for():
         rate.take()
 
     assert 0.0 == clock.monotonic_s()
-    clock.sleep(21)
+    clock.sleep(9)
     assert rate.reserve_submit() is not None
-    clock.sleep(2)
+    clock.sleep(1)
     assert rate.reserve_submit() is None
 
 
@@ -83,20 +86,18 @@ def test_the_budget_holds_between_threads():
 
 
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=60))
-def test_over_any_long_run_no_more_leaves_than_the_budget_and_one_burst(pauses):
+def test_no_period_wherever_it_begins_holds_more_than_the_submits_part(pauses):
     clock = ManualClock()
     rate = limiter(clock)
-    granted = 0
+    granted = []
     for pause in pauses:
         clock.sleep(pause)
-        granted += rate.reserve_submit() is None
+        if rate.reserve_submit() is None:
+            granted.append(clock.monotonic_s())
 
-    assert granted <= 8 + clock.monotonic_s() + 1e-6
+    assert all(later - first >= 10.0 for first, later in zip(granted, granted[8:], strict=False))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a full burst and a period's refill fit into one period: 18 submits where the venue takes 10"
-)
 def test_no_period_sees_more_submits_than_the_venue_takes():
     clock = ManualClock()
     rate = limiter(clock)
@@ -108,8 +109,5 @@ def test_no_period_sees_more_submits_than_the_venue_takes():
     assert granted <= 10
 
 
-@pytest.mark.xfail(
-    strict=True, reason="one request leaves no four fifths: the first submit already has to wait a fifth of the period"
-)
 def test_a_budget_of_one_request_lets_the_first_submit_go():
     assert limiter(ManualClock(), requests=1).reserve_submit() is None

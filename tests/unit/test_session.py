@@ -197,7 +197,6 @@ def test_foreign_orders_do_not_make_an_account_one_that_has_traded(shop):
     shop.open().close()
 
 
-@pytest.mark.xfail(strict=True, reason="orders are gathered by the venue's id alone, which some venues number per symbol")
 def test_two_orders_of_two_symbols_under_one_venue_number_are_two(shop):
     shop.venue.held += [report_of("lgsbefore"), report_of("somebody", symbol="ETH/USDT", venue_order_id="v1")]
     with pytest.raises(LedgerAdoptionError, match="lgsbefore"):

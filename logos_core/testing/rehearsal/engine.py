@@ -188,6 +188,8 @@ class _Play:
             if len(submits) >= nth and submits[-1]["status"] is None and submits[-1]["fault"] is not None:
                 return submits[-1]
             self.clock.sleep(LOOK_EVERY_S)
+        if not trader.is_alive():
+            raise RehearsalError(f"the trader ended by itself; see {self.folder}/trader-*.log")
         raise RehearsalError(f"no request was under way to be killed in, at submit {nth} or after")
 
     def _go_on_without(self, admin: Admin) -> None:

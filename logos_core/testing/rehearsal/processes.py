@@ -108,7 +108,7 @@ def end_with_parent() -> None:
 
 
 def _wait_for_end() -> None:
-    while sys.stdin.buffer.read(65536):
+    while os.read(0, 65536):  # not through sys.stdin, whose lock the interpreter wants back when it ends
         pass
     os._exit(0)
 
