@@ -30,11 +30,11 @@ from attrs import evolve
 
 from logos_core import presets, session, venues
 from logos_core.adapter import Adapter
-from logos_core.parts import Parts
 from logos_core.clock import SystemClock
 from logos_core.errors import LogosError
 from logos_core.hookspecs import NotSeen
 from logos_core.orders import Order
+from logos_core.parts import Parts
 from logos_core.testing.rehearsal import oracle
 from logos_core.testing.rehearsal.admin import Admin
 from logos_core.testing.rehearsal.presets import CREDENTIAL, Rehearsable, embedded

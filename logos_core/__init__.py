@@ -1,44 +1,49 @@
 """Send an order once, know what became of it, and be able to show it.
 
-The README tells the story; `Adapter` is where it begins.
+The README tells the story; `Adapter` is where it begins. Each name is imported when it is first asked for, so that the kill switch,
+which lives in this package too, works when everything else in it is broken.
 """
 
-from logos_core.adapter import Adapter
-from logos_core.errors import (
-    AuditError,
-    ChainBrokenError,
-    ConfigurationError,
-    LedgerAdoptionError,
-    LedgerError,
-    LogosError,
-    OrderConflictError,
-    OrderDeniedError,
-    OrderInFlightError,
-    OrderNotPlacedError,
-    OrderRejectedError,
-    OutcomeNotRecordedError,
-    OutcomeUnknownError,
-    PluginContractError,
-    VenueError,
-    VenueUnavailableError,
-)
-from logos_core.hookspecs import Found, NotSeen, OrderReference
-from logos_core.orders import (
-    Execution,
-    ExecutionReport,
-    Fee,
-    Instrument,
-    InvalidOrderError,
-    Order,
-    OrderStatus,
-    OrderType,
-    Side,
-    TimeInForce,
-)
-from logos_core.rails.idempotency import IdempotentCache
-from logos_core.rails.rate_limit import RateLimiter
-from logos_core.rails.retry import RetryConfig
-from logos_core.reconciliation import ReconciliationReport
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from logos_core.adapter import Adapter
+    from logos_core.errors import (
+        AuditError,
+        ChainBrokenError,
+        ConfigurationError,
+        LedgerAdoptionError,
+        LedgerError,
+        LogosError,
+        OrderConflictError,
+        OrderDeniedError,
+        OrderInFlightError,
+        OrderNotPlacedError,
+        OrderRejectedError,
+        OutcomeNotRecordedError,
+        OutcomeUnknownError,
+        PluginContractError,
+        VenueError,
+        VenueUnavailableError,
+    )
+    from logos_core.hookspecs import Found, NotSeen, OrderReference
+    from logos_core.orders import (
+        Execution,
+        ExecutionReport,
+        Fee,
+        Instrument,
+        InvalidOrderError,
+        Order,
+        OrderStatus,
+        OrderType,
+        Side,
+        TimeInForce,
+    )
+    from logos_core.rails.idempotency import IdempotentCache
+    from logos_core.rails.rate_limit import RateLimiter
+    from logos_core.rails.retry import RetryConfig
+    from logos_core.reconciliation import ReconciliationReport
 
 __version__ = "0.1.0"
 
@@ -78,3 +83,59 @@ __all__ = [
     "VenueError",
     "VenueUnavailableError",
 ]
+
+_HOMES = {
+    "logos_core.adapter": ("Adapter",),
+    "logos_core.errors": (
+        "AuditError",
+        "ChainBrokenError",
+        "ConfigurationError",
+        "LedgerAdoptionError",
+        "LedgerError",
+        "LogosError",
+        "OrderConflictError",
+        "OrderDeniedError",
+        "OrderInFlightError",
+        "OrderNotPlacedError",
+        "OrderRejectedError",
+        "OutcomeNotRecordedError",
+        "OutcomeUnknownError",
+        "PluginContractError",
+        "VenueError",
+        "VenueUnavailableError",
+    ),
+    "logos_core.hookspecs": (
+        "Found",
+        "NotSeen",
+        "OrderReference",
+    ),
+    "logos_core.orders": (
+        "Execution",
+        "ExecutionReport",
+        "Fee",
+        "Instrument",
+        "InvalidOrderError",
+        "Order",
+        "OrderStatus",
+        "OrderType",
+        "Side",
+        "TimeInForce",
+    ),
+    "logos_core.rails.idempotency": ("IdempotentCache",),
+    "logos_core.rails.rate_limit": ("RateLimiter",),
+    "logos_core.rails.retry": ("RetryConfig",),
+    "logos_core.reconciliation": ("ReconciliationReport",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -34,6 +34,7 @@ from logos_core.spool import Spool
 
 OPENING_WAIT_S = 60.0
 OPENING_PAUSE_S = 0.02
+LOCK_TRIES = 1_000
 
 EVERYTHING = "everything"
 """The scope of a halt that covers every account of this host."""
@@ -149,9 +150,12 @@ class Home:
 
     def hold_session(self, session_id: str) -> HeldLock:
         """Hold the lock that proves that a session lives."""
-        lock = self._lock(self._session_path(session_id), exclusive=True)
-        assert lock is not None, "a session's name is its own"
-        return lock
+        path = self._session_path(session_id)
+        for _ in range(LOCK_TRIES):  # somebody may be trying just now whether it is dead
+            lock = self._lock(path, exclusive=True)
+            if lock is not None:
+                return lock
+        raise LedgerError(f"the session lock {path} is held by another; open the session again")
 
     def is_dead(self, session_id: str) -> bool:
         """Say whether a session is proven dead: its lock is there, and can be taken. A missing lock proves nothing."""

@@ -292,8 +292,12 @@ def _base_url(preset: Preset, declared: VenueDeclaration) -> str:
         raise ConfigurationError(
             f"{preset.path}: base_url is missing; `logos simulate {preset.venue}` prints the one to write here"
         )
-    parts = urlsplit(url)
-    if parts.scheme != "http" or parts.hostname not in LOOPBACK:
+    try:
+        parts = urlsplit(url)
+        here = parts.scheme == "http" and parts.hostname in LOOPBACK and parts.port is not None
+    except ValueError:  # a port that is no number
+        here = False
+    if not here:
         raise ConfigurationError(f"{preset.path}: base_url is {url!r}; a simulator is on this machine: http://127.0.0.1:PORT")
     return url.rstrip("/")
 

@@ -87,8 +87,10 @@ class Submission:
         name = self._parts.cache.client_order_id(order.intent_id)
         for _ in range(MAX_REREADS):
             verdict, recorded = self._parts.cache.recall(order)
-            if recorded is None and self._adopted_now(order, name):
-                continue
+            if recorded is None:
+                self._instrument(order, name)  # a symbol nobody lists has no history to read
+                if self._adopted_now(order, name):
+                    continue
             try:
                 if recorded is None or verdict is Verdict.SEND:
                     return self._send(self._sending(order, name, None))
@@ -144,12 +146,12 @@ class Submission:
         """Walk the whole way once; while an earlier attempt is in doubt, "nothing was sent" is said of this one only."""
         try:
             return self._walk(sending)
-        except (OrderDeniedError, VenueUnavailableError) as error:
+        except (OrderDeniedError, PluginContractError, VenueUnavailableError) as error:
             if sending.proven_attempt is None or isinstance(error, SafeToResendError):
                 raise
             reference = self._parts.reference(sending.client_order_id, sending.order.symbol)
-            if isinstance(error, OrderDeniedError):
-                why = f"an earlier attempt is in doubt, and a further one was denied: {error}"
+            if not isinstance(error, VenueUnavailableError):
+                why = f"an earlier attempt is in doubt, and a further one did not leave: {error}"
                 endings.unknown(self._venue, reference, error, why)
             raise SafeToResendError(
                 str(error), venue=self._venue, reference=reference, retry_after_s=error.retry_after_s
@@ -171,7 +173,7 @@ class Submission:
     def _request(self, sending: _Sending) -> OrderRequest:
         """Return the order on the venue's grid, or deny it."""
         order = sending.order
-        instrument = self._instrument(sending)
+        instrument = self._instrument(order, sending.client_order_id)
         times = instrument.times_in_force.get(order.order_type) or self._parts.venue.capabilities.times_in_force.get(
             order.order_type
         )
@@ -182,11 +184,11 @@ class Submission:
             message = f"order_type is {order.order_type.value}; {self._venue} does not take it"
             placed = Denial(reason="ORDER_TYPE_UNSUPPORTED", message=message)
         if isinstance(placed, Denial):
-            self._deny(placed, sending)
+            self._deny(placed, order, sending.client_order_id)
         return placed
 
-    def _instrument(self, sending: _Sending) -> Instrument:
-        symbol = sending.order.symbol
+    def _instrument(self, order: Order, client_order_id: str) -> Instrument:
+        symbol = order.symbol
         known = self._instruments.get(symbol)
         if known is not None:
             return known
@@ -195,9 +197,9 @@ class Submission:
             found = self._parts.venue.instrument(symbol)
         except UnknownSymbolError as error:
             message = f"symbol is {symbol!r}; {self._venue} does not list it ({error}); spell it as the venue's SDK does"
-            self._deny(Denial(reason="INSTRUMENT_UNKNOWN", message=message), sending)
+            self._deny(Denial(reason="INSTRUMENT_UNKNOWN", message=message), order, client_order_id)
         except VenueAskError as error:
-            self._unavailable(sending.client_order_id, symbol, error)
+            self._unavailable(client_order_id, symbol, error)
         self._instruments[symbol] = found
         return found
 
@@ -230,7 +232,7 @@ class Submission:
         )
         number = self._parts.ledger.claim(claim, self._parts.switch.decide)
         if isinstance(number, Denial):
-            self._deny(number, sending)
+            self._deny(number, sending.order, sending.client_order_id)
         return number, gates
 
     def _conclude(self, sending: _Sending, request: OrderRequest, number: int, reply: Reply) -> ExecutionReport:
@@ -357,13 +359,13 @@ class Submission:
 
     def _deny_if(self, denial: Denial | None, sending: _Sending) -> None:
         if denial is not None:
-            self._deny(denial, sending)
+            self._deny(denial, sending.order, sending.client_order_id)
 
-    def _deny(self, denial: Denial, sending: _Sending) -> NoReturn:
+    def _deny(self, denial: Denial, order: Order, client_order_id: str) -> NoReturn:
         """Record a refusal of ours if the ledger can, and raise it all the same."""
-        body = {"reason": denial.reason, "message": denial.message, "intent_id": sending.order.intent_id}
+        body = {"reason": denial.reason, "message": denial.message, "intent_id": order.intent_id}
         try:
-            self._parts.ledger.note("denied", {**body, "client_order_id": sending.client_order_id}, sending.client_order_id)
+            self._parts.ledger.note("denied", {**body, "client_order_id": client_order_id}, client_order_id)
         except LedgerError as error:
             self._parts.switch.latch(f"a denial could not be recorded: {error}")
         raise OrderDeniedError(denial.reason, denial.message)

@@ -93,8 +93,8 @@ class SqliteLedger:
             ) from error
         if "schema_version" not in found:
             raise LedgerError(f"the ledger {path} was never finished and holds nothing; move it away and open the session again")
-        version = int(found["schema_version"])
-        if version != SCHEMA_VERSION:
+        version = found["schema_version"]
+        if version != str(SCHEMA_VERSION):
             raise LedgerError(
                 f"the ledger {path} has schema {version}, this logos knows {SCHEMA_VERSION}; install a newer logos-core"
             )

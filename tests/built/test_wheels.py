@@ -64,7 +64,18 @@ def test_one_venue_alone_from_its_wheel_sends_one_order(plugin: str, wheels: Pat
         said = [
             json.loads(
                 _run(
-                    logos, "submit", preset, "buy", quantity, symbol, "--limit", price, "--intent-id", "first", "--json", cwd=tmp_path
+                    logos,
+                    "submit",
+                    preset,
+                    "buy",
+                    quantity,
+                    symbol,
+                    "--limit",
+                    price,
+                    "--intent-id",
+                    "first",
+                    "--json",
+                    cwd=tmp_path,
                 ).stdout
             )
             for _ in range(2)

@@ -240,7 +240,7 @@ class AlpacaSimulator:
             orders = [order for order in orders if order.symbol.replace("/", "") in wanted]
         if side := query.get("side"):
             orders = [order for order in orders if order.request.side == side]
-        orders = _between(orders, query, lambda order: order.created_at)
+        orders = _behind(_between(orders, query, lambda order: order.created_at), self.exchange.orders(), query)
         if query.get("direction", "desc") != "asc":
             orders.reverse()
         return HttpResponse.json(200, [self._order(order) for order in orders[:limit]])
@@ -512,6 +512,19 @@ def _between(items: list[_Item], query: Mapping[str, str], moment: Callable[[_It
         for item in items
         if (after is None or _nanoseconds(moment(item)) > after) and (until is None or _nanoseconds(moment(item)) < until)
     ]
+
+
+def _behind(items: list[SimulatedOrder], every: list[SimulatedOrder], query: Mapping[str, str]) -> list[SimulatedOrder]:
+    """Keep what was submitted after, or before, the order of an id, exclusive (specification)."""
+    places = {order.order_id: place for place, order in enumerate(every)}
+    after, before = (query.get(key) for key in ("after_order_id", "before_order_id"))
+    if after and before:
+        raise _RefusedError(422, 40010001, "after_order_id and before_order_id exclude each other")
+    if (after or before) not in {None, *places}:
+        raise _RefusedError(422, 40010001, f"no order {after or before}")
+    first = places[after] + 1 if after else 0
+    last = places[before] if before else len(every)
+    return [order for order in items if first <= places[order.order_id] < last]
 
 
 def _read_nanoseconds(text: str) -> int:

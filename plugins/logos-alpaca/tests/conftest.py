@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 import stamina
@@ -26,10 +25,7 @@ Change = Callable[[HttpRequest, HttpResponse], HttpResponse]
 
 
 class ScriptedAlpaca(AlpacaSimulator):
-    """The simulator, but for the paths whose answer a test has written or changes; it keeps every request.
-
-    It also goes on behind `after_order_id` (specification), in the order of submission.
-    """
+    """The simulator, but for the paths whose answer a test has written or changes; it keeps every request."""
 
     def __init__(self, **beliefs: Any) -> None:
         super().__init__(requests_per_minute=None, **beliefs)
@@ -42,17 +38,8 @@ class ScriptedAlpaca(AlpacaSimulator):
         key = request.method, request.path
         if key in self.answers:
             return self.answers[key]
-        answer = self._list_behind(request) if "after_order_id" in request.query else super().handle(request)
+        answer = super().handle(request)
         return self.changes[key](request, answer) if key in self.changes else answer
-
-    def _list_behind(self, request: HttpRequest) -> HttpResponse:
-        query = {**request.query, "limit": "500"}
-        behind, limit = query.pop("after_order_id"), int(request.query["limit"])
-        assert {"status", "direction", "limit"} == set(query)
-        answer = super().handle(HttpRequest("GET", f"{request.path}?{urlencode(query)}", request.headers))
-        ids = [order.order_id for order in self.exchange.orders()]
-        found = [order for order in json.loads(answer.body) if ids.index(order["id"]) > ids.index(behind)]
-        return HttpResponse.json(200, found[:limit])
 
 
 class Desk:
