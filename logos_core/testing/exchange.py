@@ -47,6 +47,7 @@ __all__ = [
     "BadPrice",
     "BadQuantity",
     "Balance",
+    "ClientIdRule",
     "DuplicateClientOrderId",
     "Exchange",
     "InsufficientFunds",

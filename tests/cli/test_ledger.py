@@ -144,6 +144,7 @@ def test_an_attempt_of_a_session_that_nobody_remembers_becomes_unknown_and_is_th
     connection = sqlite3.connect(path)
     connection.execute("UPDATE intents SET state = 'in_flight'")
     connection.execute("UPDATE attempts SET outcome = NULL")
+    connection.execute("DELETE FROM venue_orders")
     connection.commit()
     connection.close()
     for lock in (traded.home / "sessions").glob("*.lock"):

@@ -13,7 +13,7 @@ import pytest
 from logos_alpaca.simulator import AlpacaSimulator
 from logos_ccxt.simulator import BinanceSimulator
 from logos_core import Adapter
-from logos_core.testing.server import LoopbackServer
+from logos_core.testing.server import LoopbackServer, VenueApp
 from logos_oanda.simulator import ACCOUNT, OandaSimulator
 
 VENUES = ("alpaca", "oanda", "ccxt:binance")
@@ -55,7 +55,7 @@ class Desk:
         return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def _simulator(venue: str) -> object:
+def _simulator(venue: str) -> VenueApp:
     if venue == "alpaca":
         return AlpacaSimulator(requests_per_minute=None)
     return OandaSimulator(fee_rate=Decimal("0.001")) if venue == "oanda" else BinanceSimulator()
