@@ -64,6 +64,14 @@ _POSSIBLE = {
 """What a submit that got this far can have come to. Whatever else a plugin claims is UNKNOWN."""
 
 
+class AnotherOrderError(PluginContractError):
+    """The venue's answer is about another order than the one that was sent."""
+
+    def __init__(self, wrong: list[str]) -> None:
+        super().__init__(f"the answer is about another order: {'; '.join(wrong)}")
+        self.wrong = wrong
+
+
 @define(kw_only=True)
 class _Sending:
     """One submit under way."""
@@ -268,17 +276,15 @@ class Submission:
         try:
             wrong = mismatches(request, report)
             if wrong:
-                raise PluginContractError(f"the answer is about another order: {'; '.join(wrong)}")
+                raise AnotherOrderError(wrong)
             outcome = AttemptOutcome.REJECTED if report.status is OrderStatus.REJECTED else AttemptOutcome.ACCEPTED
             recorded = self._settle(request, number, outcome, seen, report)
         except OutcomeNotRecordedError:
             raise
         except Exception as error:  # noqa: BLE001  a report that cannot be read or written down proves nothing
-            doubted = {
-                **seen,
-                "not_believed": f"{type(error).__name__}: {error}".encode("ascii", "backslashreplace").decode()[:500],
-            }
-            recorded = self._settle(request, number, AttemptOutcome.UNKNOWN, doubted)
+            words = f"{type(error).__name__}: {error}".encode("ascii", "backslashreplace").decode()[:500]
+            doubt = {"not_our_order": error.wrong} if isinstance(error, AnotherOrderError) else {"not_believed": words}
+            recorded = self._settle(request, number, AttemptOutcome.UNKNOWN, {**seen, **doubt})
             return self._after_unknown(sending, recorded, error, None)
         if recorded.state is IntentState.UNKNOWN:
             return self._after_unknown(sending, recorded, PluginContractError("the answer left the outcome in doubt"), None)
