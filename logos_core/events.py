@@ -48,14 +48,23 @@ class StoredEvent:
         return said
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False)
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
+
+def one_spelling(body: Mapping[str, Any]) -> str:
+    """Return JSON with sorted keys, no spaces, and every number and time spelled the one way."""
+    return _ENCODER.encode(spelled(body))
+
+
 def canonical(body: Mapping[str, Any]) -> bytes:
     """Return the one spelling of an event."""
-    return json.dumps(spelled(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return one_spelling(body).encode()
 
 
 def spelled(value: Any) -> Any:
     """Return a value with every number and time spelled the one way; a float raises `TypeError`."""
-    if value is None or isinstance(value, str | bool | int):
+    if type(value) in _AS_THEY_ARE or isinstance(value, str | int):
         return value
     if isinstance(value, Decimal):
         return plain(value)

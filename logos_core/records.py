@@ -140,6 +140,11 @@ class Ledger(Protocol):
     ) -> Recorded:
         """Record what became of an attempt, unless that is recorded already. Return what the ledger now holds."""
 
+    def accept(
+        self, client_order_id: str, number: int, report: ExecutionReport, evidence: Mapping[str, Any]
+    ) -> "ExecutionReport | Recorded":
+        """Record that the venue took an attempt; return its report, or the record if it says something else."""
+
     def apply_report(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> Recorded | None:
         """Record what the venue says of an order; None if it is not ours. Leaves intents in flight to those who sent them."""
 

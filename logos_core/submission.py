@@ -10,9 +10,9 @@ Rules:
 6. A proof is about the attempts that were made when it was found, and allows nothing after a later one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from attrs import define
 
@@ -49,6 +49,8 @@ from logos_core.recovery import is_abandoned, settle_one
 from logos_core.resolution import Resolution, Standing
 from logos_core.venues import Reply, VenueAskError
 from logos_core.wire import Gate, GateClosedError
+
+R = TypeVar("R")
 
 MAX_REREADS = 3
 """How often a submit reads the record again because another caller was first."""
@@ -94,7 +96,7 @@ class Submission:
         """Send an order at most once; see `Adapter.submit`."""
         name = self._parts.cache.client_order_id(order.intent_id)
         for _ in range(MAX_REREADS):
-            verdict, recorded = self._parts.cache.recall(order)
+            verdict, recorded = self._parts.cache.recall(order, name)
             if recorded is None:
                 self._instrument(order, name)  # a symbol nobody lists has no history to read
                 if self._adopted_now(order, name):
@@ -273,12 +275,12 @@ class Submission:
         self, sending: _Sending, request: OrderRequest, number: int, report: ExecutionReport, seen: dict[str, Any]
     ) -> ExecutionReport:
         """Take the venue's answer for what it says, if it can be read and is about the order that was sent."""
+        rejected = report.status is OrderStatus.REJECTED
         try:
             wrong = mismatches(request, report)
             if wrong:
                 raise AnotherOrderError(wrong)
-            outcome = AttemptOutcome.REJECTED if report.status is OrderStatus.REJECTED else AttemptOutcome.ACCEPTED
-            recorded = self._settle(request, number, outcome, seen, report)
+            settled = self._recorded(request, report, lambda: self._write(request, number, report, seen))
         except OutcomeNotRecordedError:
             raise
         except Exception as error:  # noqa: BLE001  a report that cannot be read or written down proves nothing
@@ -286,12 +288,22 @@ class Submission:
             doubt = {"not_our_order": error.wrong} if isinstance(error, AnotherOrderError) else {"not_believed": words}
             recorded = self._settle(request, number, AttemptOutcome.UNKNOWN, {**seen, **doubt})
             return self._after_unknown(sending, recorded, error, None)
-        if recorded.state is IntentState.UNKNOWN:
-            return self._after_unknown(sending, recorded, PluginContractError("the answer left the outcome in doubt"), None)
-        if outcome is AttemptOutcome.REJECTED:
+        if isinstance(settled, ExecutionReport):
+            return settled
+        if settled.state is IntentState.UNKNOWN:
+            return self._after_unknown(sending, settled, PluginContractError("the answer left the outcome in doubt"), None)
+        if rejected:
             said = Classification(outcome=Outcome.REJECTED, category=Category.INVALID_ORDER, venue_message="status rejected")
-            endings.rejected(self._venue, recorded.reference(), said, None)
-        return recorded.report or report
+            endings.rejected(self._venue, settled.reference(), said, None)
+        return settled.report or report
+
+    def _write(
+        self, request: OrderRequest, number: int, report: ExecutionReport, seen: dict[str, Any]
+    ) -> ExecutionReport | Recorded:
+        ledger, name = self._parts.ledger, request.client_order_id
+        if report.status is OrderStatus.REJECTED:
+            return ledger.settle(name, number, AttemptOutcome.REJECTED, report=report, evidence=seen)
+        return ledger.accept(name, number, report, seen)
 
     def _after_unknown(
         self, sending: _Sending, recorded: Recorded, cause: Exception, retry_after_s: float | None
@@ -341,27 +353,25 @@ class Submission:
             )
         return isinstance(answer, Found) and parts.ledger.adopt([answer.report], None) == 1
 
-    def _settle(
-        self,
-        request: OrderRequest,
-        number: int,
-        outcome: AttemptOutcome,
-        seen: Mapping[str, Any],
-        report: ExecutionReport | None = None,
-    ) -> Recorded:
+    def _settle(self, request: OrderRequest, number: int, outcome: AttemptOutcome, seen: Mapping[str, Any]) -> Recorded:
+        """Make an outcome without a report durable."""
+        name = request.client_order_id
+        return self._recorded(request, None, lambda: self._parts.ledger.settle(name, number, outcome, evidence=seen))
+
+    def _recorded(self, request: OrderRequest, report: ExecutionReport | None, write: Callable[[], R]) -> R:
         """Make an outcome durable; if that fails, stop everything and say what the venue said."""
         name = request.client_order_id
         try:
-            recorded = self._parts.ledger.settle(name, number, outcome, report=report, evidence=seen)
+            written = write()
         except LedgerError as error:
             self._parts.switch.latch(f"the outcome of {name} could not be recorded: {error}")
-            message = f"{name}: the venue answered ({outcome.value}) but it could not be recorded: {error}"
+            message = f"{name}: the attempt has ended but its outcome could not be recorded: {error}"
             reference = OrderReference(client_order_id=name, symbol=request.symbol)
             unrecorded = OutcomeNotRecordedError(message, venue=self._venue, reference=reference)
             unrecorded.report = report
             raise unrecorded from error
-        self._parts.extensions.observe({"kind": "settled", "client_order_id": name, "outcome": outcome.value})
-        return recorded
+        self._parts.extensions.observe({"kind": "settled", "client_order_id": name})
+        return written
 
     def _deny_if(self, denial: Denial | None, sending: _Sending) -> None:
         if denial is not None:

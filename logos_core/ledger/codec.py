@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from logos_core.events import moment, spelled
+from logos_core.events import moment, one_spelling
 from logos_core.orders import (
     Execution,
     ExecutionReport,
@@ -20,7 +20,7 @@ from logos_core.orders import (
 
 def dump(body: Mapping[str, Any]) -> str:
     """Return stored JSON; numbers and times as the events spell them."""
-    return json.dumps(spelled(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return one_spelling(body)
 
 
 def request_body(request: OrderRequest) -> dict[str, Any]:

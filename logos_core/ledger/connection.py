@@ -58,16 +58,25 @@ class Connection:
     def rows(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         with self.lock:
-            return self._guarded(lambda: self._connection.execute(sql, bindings).fetchall())
+            try:
+                return self._connection.execute(sql, bindings).fetchall()
+            except apsw.ConstraintError:
+                raise
+            except apsw.Error as error:
+                raise self._storage_error(error) from error
 
     def row(self, sql: str, *bindings: Any) -> tuple[Any, ...] | None:
         """Return the first row of a query, if there is one."""
         found = self.rows(sql, *bindings)
         return found[0] if found else None
 
-    def write(self, sql: str, *bindings: Any) -> int:
-        """Run a statement inside a transaction and return the id of the row it inserted."""
+    def write(self, sql: str, *bindings: Any) -> None:
+        """Run a statement inside a transaction."""
         self._connection.execute(sql, bindings)
+
+    @property
+    def inserted(self) -> int:
+        """The id of the row that was inserted last."""
         return self._connection.last_insert_rowid()
 
     @property

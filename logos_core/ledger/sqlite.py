@@ -12,6 +12,7 @@ Rules:
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -59,6 +60,7 @@ class SqliteLedger:
         self._db = connection
         self._clock = clock
         self._session: str | None = None
+        self._head: tuple[int, bytes] | None = None
 
     @classmethod
     def create(cls, path: Path, identity: LedgerIdentity, clock: Clock) -> Self:
@@ -138,9 +140,9 @@ class SqliteLedger:
 
     def begin_session(self, session_id: str, strategy: str, process: str) -> None:
         """Open a chain of events."""
-        self._session = session_id
+        self._session, self._head = session_id, None
         now = self._clock.now()
-        with self._db.transaction():
+        with self._transaction():
             self._db.write(
                 "INSERT INTO sessions (session_id, opened_at, strategy, process) VALUES (?, ?, ?, ?)",
                 session_id, stamp(now), strategy, process,
@@ -152,7 +154,7 @@ class SqliteLedger:
         heads = self._db.rows(
             "SELECT session_id, number, hash FROM events e WHERE number = (SELECT max(number) FROM events WHERE session_id = e.session_id)"
         )
-        with self._db.transaction():
+        with self._transaction():
             checkpoint = {session: f"{number}:{hashed.hex()}" for session, number, hashed in heads}
             self._event("session_closed", None, {"checkpoint": checkpoint})
             self._db.write("UPDATE sessions SET closed_at = ? WHERE session_id = ?", stamp(self._clock.now()), self._session)
@@ -168,7 +170,7 @@ class SqliteLedger:
         if not dead:
             return
         self._db.check()
-        with self._db.transaction():
+        with self._transaction():
             for session_id in dead:
                 self._db.write("UPDATE sessions SET closed_at = ? WHERE session_id = ?", stamp(self._clock.now()), session_id)
                 self._event("session_died", None, {"died": session_id})
@@ -191,7 +193,7 @@ class SqliteLedger:
         """
         now = self._clock.now()
         try:
-            with self._db.transaction():
+            with self._transaction():
                 self._db.require_file()
                 denial = deny() or self._latch_denial()
                 if denial:
@@ -214,13 +216,13 @@ class SqliteLedger:
         row = self._db.row("SELECT id, state FROM intents WHERE client_order_id = ?", request.client_order_id)
         stored = codec.dump(codec.request_body(request))
         if row is None:
-            intent = self._db.write(
+            self._db.write(
                 "INSERT INTO intents (client_order_id, strategy, intent_id, payload, symbol, state, request, valid_until,"
                 " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 request.client_order_id, claim.strategy, order.intent_id, codec.dump(order.payload()), order.symbol,
                 IntentState.IN_FLIGHT.value, stored, stamp(claim.valid_until), stamp(now), stamp(now),
             )  # fmt: skip
-            return intent, 1
+            return self._db.inserted, 1
         intent, state = int(row[0]), IntentState(row[1])
         row = self._db.row("SELECT max(number) FROM attempts WHERE intent = ?", intent)
         last = int(row[0] or 0) if row else 0
@@ -242,25 +244,60 @@ class SqliteLedger:
         evidence: Mapping[str, Any],
     ) -> Recorded:
         """Record what became of an attempt, unless that is recorded already. Return what the ledger now holds."""
-        with self._db.transaction():
-            intent, state = self._intent_row(client_order_id)
-            if report is not None and self._belongs_to_another(intent, report):
-                outcome, report = AttemptOutcome.UNKNOWN, None
-            now = self._clock.now()
-            self._db.write(
-                "UPDATE attempts SET outcome = ?, settled_at = ? WHERE intent = ? AND number = ?"
-                " AND (outcome IS NULL OR (outcome = 'unknown' AND ? <> 'unknown'))",
-                outcome.value, stamp(now), intent, number, outcome.value,
-            )  # fmt: skip
-            if self._db.changed == 1:
-                after = self._settled_state(intent, state, number, outcome, report)
-                self._set_state(intent, state, after, now)
-                said = codec.report_body(report) if report else None
-                body = {"attempt": number, "outcome": outcome.value, "state": after.value, "report": said, "evidence": evidence}
-                self._event("settled", intent, {"client_order_id": client_order_id, **body})
+        with self._transaction():
+            self._settle(client_order_id, number, outcome, report, evidence)
         found = self.find(client_order_id)
         assert found is not None
         return found
+
+    def accept(
+        self, client_order_id: str, number: int, report: ExecutionReport, evidence: Mapping[str, Any]
+    ) -> ExecutionReport | Recorded:
+        """Record that the venue took an attempt; return its report with all executions on record.
+
+        What was just written is not read back, unless it was not written as it was said: then the record is returned, whatever it is.
+        """
+        with self._transaction():
+            after = self._settle(client_order_id, number, AttemptOutcome.ACCEPTED, report, evidence)
+            known = self._executed(report)
+        if after is None or after.value != report.status.value:
+            found = self.find(client_order_id)
+            assert found is not None
+            return found
+        return report.with_executions(tuple(codec.execution_from(body) for _, body in known)) if known else report
+
+    def _settle(
+        self,
+        client_order_id: str,
+        number: int,
+        outcome: AttemptOutcome,
+        report: ExecutionReport | None,
+        evidence: Mapping[str, Any],
+    ) -> IntentState | None:
+        """Write an outcome and return where it leaves the intent, or None if somebody was first."""
+        intent, state = self._intent_row(client_order_id)
+        if report is not None and self._belongs_to_another(intent, report):
+            outcome, report = AttemptOutcome.UNKNOWN, None
+        now = self._clock.now()
+        self._db.write(
+            "UPDATE attempts SET outcome = ?1, settled_at = ?2 WHERE intent = ?3 AND number = ?4"
+            " AND (outcome IS NULL OR (outcome = 'unknown' AND ?1 <> 'unknown'))",
+            outcome.value, stamp(now), intent, number,
+        )  # fmt: skip
+        if self._db.changed != 1:
+            return None
+        after = self._settled_state(intent, state, number, outcome, report)
+        self._set_state(intent, state, after, now)
+        said = codec.report_body(report) if report else None
+        body = {"attempt": number, "outcome": outcome.value, "state": after.value, "report": said, "evidence": evidence}
+        self._event("settled", intent, {"client_order_id": client_order_id, **body})
+        return after
+
+    def _executed(self, report: ExecutionReport) -> list[tuple[Any, ...]]:
+        """Return the executions on record for a venue's order, each with the intent it is booked to."""
+        return self._db.rows(
+            "SELECT intent, body FROM executions WHERE symbol = ? AND venue_order_id = ?", report.symbol, report.venue_order_id
+        )
 
     def _settled_state(
         self, intent: int, state: IntentState, number: int, outcome: AttemptOutcome, report: ExecutionReport | None
@@ -301,7 +338,7 @@ class SqliteLedger:
 
     def apply_report(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> Recorded | None:
         """Record what the venue says of an order; None if it is not ours. Leaves intents in flight to those who sent them."""
-        with self._db.transaction():
+        with self._transaction():
             known = self._apply(report, evidence)
         return self.find(report.client_order_id) if known and report.client_order_id else None
 
@@ -362,10 +399,11 @@ class SqliteLedger:
         role = self._write_venue_order(intent, report)
         for execution in report.executions:
             self._write_execution(execution)
-        self._db.write(
-            "UPDATE executions SET intent = ? WHERE symbol = ? AND venue_order_id = ? AND intent IS NULL",
-            intent, report.symbol, report.venue_order_id,
-        )  # fmt: skip
+        if any(owner is None for owner, _ in self._executed(report)):
+            self._db.write(
+                "UPDATE executions SET intent = ? WHERE symbol = ? AND venue_order_id = ? AND intent IS NULL",
+                intent, report.symbol, report.venue_order_id,
+            )  # fmt: skip
         if role == "duplicate":
             self._latch(f"a second order {report.venue_order_id} exists for {report.client_order_id}")
             return state
@@ -404,7 +442,7 @@ class SqliteLedger:
 
     def apply_snapshot(self, snapshot: VenueSnapshot) -> None:
         """Record orders, executions and the cursor of a snapshot in one transaction."""
-        with self._db.transaction():
+        with self._transaction():
             for report in (*snapshot.changed_orders, *snapshot.open_orders):
                 self._apply(report, {"source": "reconcile"})
             for execution in snapshot.executions:
@@ -417,16 +455,17 @@ class SqliteLedger:
         With the venue's whole snapshot, the ledger is complete up to it from then on, and remembers that it began as an adopted one.
         """
         new = 0
-        with self._db.transaction():
+        with self._transaction():
             now = stamp(self._clock.now())
             for report in reports:
                 if self._row_of(report) is not None:
                     self._apply(report, {"source": "adoption"})
                     continue
-                intent = self._db.write(
+                self._db.write(
                     "INSERT INTO intents (client_order_id, symbol, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
                     report.client_order_id, report.symbol, IntentState.FRESH.value, now, now,
                 )  # fmt: skip
+                intent = self._db.inserted
                 after = self._take_report(intent, IntentState.FRESH, report)
                 self._set_state(intent, IntentState.FRESH, after, self._clock.now())
                 self._event("adopted", intent, {"state": after.value, "report": codec.report_body(report)})
@@ -440,7 +479,7 @@ class SqliteLedger:
 
     def claim_adopted(self, client_order_id: str, strategy: str, intent_id: str, payload: Mapping[str, str | None]) -> None:
         """Write a caller's name under an order that was adopted without one."""
-        with self._db.transaction():
+        with self._transaction():
             self._db.write(
                 "UPDATE intents SET strategy = ?, intent_id = ?, payload = ? WHERE client_order_id = ? AND payload IS NULL",
                 strategy, intent_id, codec.dump(payload), client_order_id,
@@ -451,7 +490,7 @@ class SqliteLedger:
 
     def close_by_person(self, client_order_id: str, by: str, because: str, evidence: Mapping[str, Any]) -> Recorded:
         """Close an unknown intent on a named person's word, and keep watching for it."""
-        with self._db.transaction():
+        with self._transaction():
             intent, state = self._intent_row(client_order_id)
             after = advance(state, Move.CLOSED_BY_PERSON)
             self._db.write("UPDATE attempts SET outcome = 'absent' WHERE intent = ? AND outcome = 'unknown'", intent)
@@ -464,7 +503,7 @@ class SqliteLedger:
 
     def note(self, kind: str, body: Mapping[str, Any], client_order_id: str | None = None) -> None:
         """Record an event that changes no state: a denial, an answer to a cancel, a reconciliation."""
-        with self._db.transaction():
+        with self._transaction():
             row = self._db.row("SELECT id FROM intents WHERE client_order_id = ?", client_order_id) if client_order_id else None
             self._event(kind, int(row[0]) if row else None, body)
 
@@ -478,7 +517,10 @@ class SqliteLedger:
 
     def unsettled(self) -> list[Recorded]:
         """Return intents that are in flight or unknown."""
-        return self._list("WHERE state IN ('in_flight', 'unknown') ORDER BY id")
+        return self._list(
+            "WHERE id IN (SELECT intent FROM attempts WHERE outcome IS NULL UNION SELECT id FROM intents WHERE state = 'unknown')"
+            " AND state IN ('in_flight', 'unknown') ORDER BY id"
+        )
 
     def working(self) -> list[Recorded]:
         """Return intents whose order may still trade."""
@@ -515,7 +557,7 @@ class SqliteLedger:
 
     def set_cursor(self, name: str, value: str) -> None:
         """Remember where reading stopped."""
-        with self._db.transaction():
+        with self._transaction():
             self._set_cursor(name, value)
 
     def events(self, client_order_id: str | None = None) -> Iterator[StoredEvent]:
@@ -538,7 +580,7 @@ class SqliteLedger:
 
     def latch(self, reason: str) -> None:
         """Stop new orders until a person releases the latch."""
-        with self._db.transaction():
+        with self._transaction():
             self._latch(reason)
 
     def latched(self) -> list[str]:
@@ -555,13 +597,24 @@ class SqliteLedger:
 
     def release(self, by: str, because: str) -> int:
         """Release every latch on a named person's word; return how many were set."""
-        with self._db.transaction():
+        with self._transaction():
             self._db.write("UPDATE latches SET released_at = ?, released_by = ? WHERE released_at IS NULL",
                            stamp(self._clock.now()), by)  # fmt: skip
             released = self._db.changed
             if released:
                 self._event("latch_released", None, {"by": by, "because": because, "latches": released})
         return released
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Run a block as one durable transaction; if it is undone, so is what was remembered of it."""
+        with self._db.lock:
+            try:
+                with self._db.transaction():
+                    yield
+            except BaseException:
+                self._head = None
+                raise
 
     def _latch(self, reason: str) -> None:
         self._db.write("INSERT INTO latches (reason, latched_at) VALUES (?, ?)", reason, stamp(self._clock.now()))
@@ -590,8 +643,14 @@ class SqliteLedger:
                        name, value)  # fmt: skip
 
     def _event(self, kind: str, intent: int | None, body: Mapping[str, Any]) -> None:
-        """Append one event to this session's chain, whose head is read inside the transaction."""
-        head = self._db.row("SELECT number, hash FROM events WHERE session_id = ? ORDER BY number DESC LIMIT 1", self._session)
+        """Append one event to this session's chain.
+
+        Only this object writes the chain, so its head is kept, and forgotten with every transaction that is undone. The unique key
+        (session_id, number) refuses a second event in one place.
+        """
+        head = self._head or self._db.row(
+            "SELECT number, hash FROM events WHERE session_id = ? ORDER BY number DESC LIMIT 1", self._session
+        )
         number, previous = head or (0, events.GENESIS)
         content = events.canonical({"kind": kind, "at": self._clock.now(), "session": self._session, **body})
         hashed = events.step(previous, content)
@@ -599,6 +658,7 @@ class SqliteLedger:
             "INSERT INTO events (session_id, number, kind, intent, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
             self._session, number + 1, kind, intent, content, previous, hashed,
         )  # fmt: skip
+        self._head = (number + 1, hashed)
 
     def _list(self, where: str, *bindings: Any) -> list[Recorded]:
         return [self._recorded(row) for row in self._db.rows(f"SELECT {_INTENT} FROM intents {where}", *bindings)]
@@ -609,7 +669,11 @@ class SqliteLedger:
             "SELECT number, session_id, committed_at, send_by, valid_until, position, outcome FROM attempts"
             " WHERE intent = ? ORDER BY number", intent,
         )  # fmt: skip
-        orders = self._db.rows("SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? ORDER BY id", intent)
+        orders = self._db.rows(
+            "SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? AND role = 'primary' UNION ALL"
+            " SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? AND role <> 'primary'",
+            intent, intent,
+        )  # fmt: skip
         primary = next((report for role, _, report in orders if role == "primary"), None)
         return Recorded(
             id=intent,

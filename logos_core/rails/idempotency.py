@@ -25,6 +25,8 @@ PREFIX = "lgs"
 """What every client order id of ours begins with: a venue order that bears it and has no row is ours and unaccounted for."""
 
 ID_LENGTH = 32
+_DIGEST_BYTES = 20
+"""As many as `ID_LENGTH` characters can show, in whole groups of five."""
 MIN_ID_LENGTH = 18
 """Fifteen characters of digest: at a thousand million intents the chance of any collision is below one in ten thousand."""
 
@@ -40,7 +42,7 @@ def client_order_id(account_id: str, strategy: str, intent_id: str, profile: IdP
             f"client order ids of {length} characters cannot be told apart safely; {MIN_ID_LENGTH} are needed"
         )
     named = json.dumps([account_id, strategy, intent_id], ensure_ascii=False).encode()
-    digest = base64.b32hexencode(hashlib.sha256(named).digest()).decode().lower()
+    digest = base64.b32hexencode(hashlib.sha256(named).digest()[:_DIGEST_BYTES]).decode().lower()
     made = (PREFIX + digest)[:length]
     if not re.fullmatch(f"(?:{profile.alphabet})+", made):
         raise PluginContractError(f"the venue's alphabet {profile.alphabet} does not admit the client order id {made}")
@@ -118,11 +120,11 @@ class IdempotentCache:
         """Return the id under which the venue knows an intent of this session's strategy."""
         return client_order_id(self._account_id, self._strategy, intent_id, self._profile)
 
-    def recall(self, order: Order) -> tuple[Verdict, Recorded | None]:
-        """Return what to do with an order and what is on record of it.
+    def recall(self, order: Order, client_order_id: str) -> tuple[Verdict, Recorded | None]:
+        """Return what to do with an order and what is on record under its id.
 
         Raises:
             OrderConflictError: the intent id was used for another order.
         """
-        recorded = self._ledger.find(self.client_order_id(order.intent_id))
+        recorded = self._ledger.find(client_order_id)
         return decide(order, recorded), recorded

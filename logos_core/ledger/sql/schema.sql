@@ -32,7 +32,8 @@ CREATE TABLE intents (
     watched         INTEGER NOT NULL DEFAULT 0   -- closed by a person: if it appears, it is adopted and the switch latches
 ) STRICT;
 
-CREATE INDEX intents_unsettled ON intents (id) WHERE state IN ('in_flight', 'unknown');
+-- What is in flight is found through `attempts_one_in_flight`; an index over both would be written twice per order.
+CREATE INDEX intents_unknown ON intents (id) WHERE state = 'unknown';
 CREATE INDEX intents_working ON intents (id) WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel');
 
 -- One row per request that may have left. An open outcome means: in flight.
@@ -64,7 +65,7 @@ CREATE TABLE venue_orders (
 ) STRICT;
 
 CREATE UNIQUE INDEX venue_orders_one_primary ON venue_orders (intent) WHERE role = 'primary';
-CREATE INDEX venue_orders_of ON venue_orders (intent);
+CREATE INDEX venue_orders_others ON venue_orders (intent) WHERE role <> 'primary';
 
 CREATE TABLE executions (
     id             INTEGER PRIMARY KEY,
