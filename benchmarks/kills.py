@@ -129,6 +129,12 @@ class DeadlyLedger(Around):
             die()
         return recorded
 
+    def accept(self, *args: Any) -> Any:
+        written = self._inner.accept(*args)
+        if self._phase == AFTER_8:
+            die()
+        return written
+
 
 class DeadlySwitch(Around):
     def gate(self) -> Callable[[], None]:

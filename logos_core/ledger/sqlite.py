@@ -315,7 +315,8 @@ class SqliteLedger:
         if report is not None and not (report.status is OrderStatus.REJECTED and doubt):
             self._evidence_of_order(intent)
             state_of_order = self._take_report(intent, state, report)
-            return state if self._in_flight(intent) else state_of_order
+            if state_of_order is not IntentState.IN_FLIGHT and not self._in_flight(intent):
+                return state_of_order
         if self._in_flight(intent):
             return state
         known = self._db.row("SELECT report FROM venue_orders WHERE intent = ? AND role = 'primary'", intent)
@@ -517,10 +518,7 @@ class SqliteLedger:
 
     def unsettled(self) -> list[Recorded]:
         """Return intents that are in flight or unknown."""
-        return self._list(
-            "WHERE id IN (SELECT intent FROM attempts WHERE outcome IS NULL UNION SELECT id FROM intents WHERE state = 'unknown')"
-            " AND state IN ('in_flight', 'unknown') ORDER BY id"
-        )
+        return self._list("WHERE state IN ('in_flight', 'unknown') ORDER BY id")
 
     def working(self) -> list[Recorded]:
         """Return intents whose order may still trade."""

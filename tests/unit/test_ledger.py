@@ -290,6 +290,19 @@ def test_the_senders_own_outcome_is_always_recorded(book):
     assert (S.NEW, A.UNKNOWN) == (found.state, found.attempts[1].outcome)
 
 
+def test_a_second_order_leaves_the_intent_with_its_first_and_nothing_in_flight(book):
+    """Attempt 1 is unknown, attempt 2 is on its way; then both turn out to have made an order."""
+    book.claim()
+    book.settle(A.UNKNOWN)
+    book.claim(again=True)
+    book.settle(A.ACCEPTED, number=1, report=report_of())
+
+    assert [S.IN_FLIGHT] == [recorded.state for recorded in book.ledger.unsettled()]
+    found = book.settle(A.ACCEPTED, number=2, report=report_of(venue_order_id="v2"))
+    assert (S.NEW, ("v2",)) == (found.state, found.duplicates)
+    assert book.ledger.latched()
+
+
 def test_an_outcome_for_nothing_on_record_is_an_error(book):
     with pytest.raises(LedgerError, match="no intent lgs9"):
         book.settle(A.UNKNOWN, name="lgs9")

@@ -32,8 +32,7 @@ CREATE TABLE intents (
     watched         INTEGER NOT NULL DEFAULT 0   -- closed by a person: if it appears, it is adopted and the switch latches
 ) STRICT;
 
--- What is in flight is found through `attempts_one_in_flight`; an index over both would be written twice per order.
-CREATE INDEX intents_unknown ON intents (id) WHERE state = 'unknown';
+CREATE INDEX intents_unsettled ON intents (id) WHERE state IN ('in_flight', 'unknown');
 CREATE INDEX intents_working ON intents (id) WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel');
 
 -- One row per request that may have left. An open outcome means: in flight.
