@@ -109,6 +109,16 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def tidy(number: Decimal) -> Decimal:
+    """Return a venue's number without trailing zeros, so that a report is the same now and when it is read back."""
+    given: object = number  # a plugin may hand over anything
+    return Decimal(plain(number)) if isinstance(given, Decimal) and given.is_finite() else number
+
+
+def _tidy_or_none(number: Decimal | None) -> Decimal | None:
+    return None if number is None else tidy(number)
+
+
 def _positive(name: str, value: object) -> Decimal:
     number = exact(name, value)
     if number <= 0:
@@ -292,7 +302,7 @@ class Instrument:
 class Fee:
     """What an execution cost; negative for a rebate."""
 
-    amount: Decimal
+    amount: Decimal = field(converter=tidy)
     asset: str
 
 
@@ -310,8 +320,8 @@ class Execution:
     client_order_id: str | None
     symbol: str
     side: Side
-    quantity: Decimal
-    price: Decimal
+    quantity: Decimal = field(converter=tidy)
+    price: Decimal = field(converter=tidy)
     fees: tuple[Fee, ...]
     executed_at: datetime = field(validator=lambda _self, attribute, value: aware(attribute.name, value))
 
@@ -338,12 +348,12 @@ class ExecutionReport:
     symbol: str
     side: Side
     order_type: OrderType
-    quantity: Decimal
-    price: Decimal | None
+    quantity: Decimal = field(converter=tidy)
+    price: Decimal | None = field(converter=_tidy_or_none)
     time_in_force: TimeInForce | None
     status: OrderStatus
-    filled_quantity: Decimal
-    average_price: Decimal | None
+    filled_quantity: Decimal = field(converter=tidy)
+    average_price: Decimal | None = field(converter=_tidy_or_none)
     executions: tuple[Execution, ...] = ()
     venue_time: datetime | None = None
     raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
