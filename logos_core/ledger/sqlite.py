@@ -9,7 +9,6 @@ Rules:
 4. An intent in flight belongs to the session that sent it. A report from anywhere else leaves it alone.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,14 +22,14 @@ from attrs import evolve
 from logos_core import events
 from logos_core.clock import Clock
 from logos_core.errors import ConfigurationError, LedgerError
-from logos_core.events import StoredEvent, moment, stamp
+from logos_core.events import stamp
 from logos_core.hookspecs import VenueSnapshot
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
+from logos_core.ledger.reading import LedgerReader
 from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, TABLE, IllegalMoveError, IntentState, Move, advance, move_of
 from logos_core.orders import Execution, ExecutionReport, OrderStatus, mismatches
 from logos_core.records import (
-    Attempt,
     AttemptOutcome,
     Claim,
     ClaimLostError,
@@ -41,7 +40,6 @@ from logos_core.records import (
 
 SCHEMA_VERSION = 1
 
-_INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, watched"
 
 _MOVES = {
     AttemptOutcome.NOT_SENT: Move.PROVED_NOT_SENT,
@@ -52,14 +50,11 @@ _MOVES = {
 _ENDED = frozenset({IntentState.FILLED, IntentState.CANCELED, IntentState.EXPIRED})
 
 
-class SqliteLedger:
+class SqliteLedger(LedgerReader):
     """The durable memory of one account, in one file."""
 
     def __init__(self, connection: Connection, identity: LedgerIdentity, clock: Clock) -> None:
-        self.identity = identity
-        self._db = connection
-        self._clock = clock
-        self._session: str | None = None
+        super().__init__(connection, identity, clock)
         self._head: tuple[int, bytes] | None = None
 
     @classmethod
@@ -105,39 +100,6 @@ class SqliteLedger:
             raise ConfigurationError(f"the ledger {path} belongs to {owner}, not to {identity}; name another ledger")
         return cls(connection, owner, clock)
 
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        return self._db.path
-
-    @property
-    def broken(self) -> str | None:
-        """Why nothing is written any more, or None."""
-        return self._db.broken
-
-    @property
-    def session_id(self) -> str | None:
-        """The session whose chain this object writes."""
-        return self._session
-
-    def ledger_id(self) -> str:
-        """Return the name that tells this file from any other."""
-        return self._meta_value("ledger_id")
-
-    def adopted(self) -> bool:
-        """Say whether the ledger began with orders read back from the venue."""
-        return self.adopted_at() is not None
-
-    def adopted_at(self) -> datetime | None:
-        """Return when the ledger took over what the venue showed, or None if it was there from the start."""
-        text = self.cursor("adopted_at")
-        return None if text is None else moment(text)
-
-    def last_sequence(self) -> int:
-        """Return how many events were ever written."""
-        found = self._db.row("SELECT max(sequence) FROM events")
-        return int(found[0] or 0) if found else 0
-
     def begin_session(self, session_id: str, strategy: str, process: str) -> None:
         """Open a chain of events."""
         self._session, self._head = session_id, None
@@ -178,11 +140,6 @@ class SqliteLedger:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-    def find(self, client_order_id: str) -> Recorded | None:
-        """Return an intent, or None if the ledger has never heard of it."""
-        row = self._db.row(f"SELECT {_INTENT} FROM intents WHERE client_order_id = ?", client_order_id)
-        return self._recorded(row) if row else None
 
     def claim(self, claim: Claim, deny: Callable[[], Denial | None]) -> int | Denial:
         """Make an attempt durable and return its number, or the denial that `deny` gave inside the transaction.
@@ -508,90 +465,15 @@ class SqliteLedger:
             row = self._db.row("SELECT id FROM intents WHERE client_order_id = ?", client_order_id) if client_order_id else None
             self._event(kind, int(row[0]) if row else None, body)
 
-    def knows(self, client_order_id: str) -> bool:
-        """Say whether an intent is on record."""
-        return self._db.row("SELECT 1 FROM intents WHERE client_order_id = ?", client_order_id) is not None
-
-    def duplicates(self) -> list[str]:
-        """Return the venue orders beyond the first for one intent. There must never be any."""
-        return [row[0] for row in self._db.rows("SELECT venue_order_id FROM venue_orders WHERE role = 'duplicate' ORDER BY id")]
-
-    def unsettled(self) -> list[Recorded]:
-        """Return intents that are in flight or unknown."""
-        return self._list("WHERE state IN ('in_flight', 'unknown') ORDER BY id")
-
-    def working(self) -> list[Recorded]:
-        """Return intents whose order may still trade."""
-        return self._list("WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel') ORDER BY id")
-
-    def recorded(self, limit: int) -> list[Recorded]:
-        """Return the latest intents, newest first."""
-        return self._list("ORDER BY id DESC LIMIT ?", limit)
-
-    def find_intent(self, intent_id: str) -> list[Recorded]:
-        """Return the intents that a caller gave this name; the same name may exist in several strategies."""
-        return self._list("WHERE intent_id = ? ORDER BY id", intent_id)
-
-    def counts(self) -> dict[IntentState, int]:
-        """Return how many intents stand in each state."""
-        return {IntentState(state): count for state, count in self._db.rows("SELECT state, count(*) FROM intents GROUP BY state")}
-
-    def executions(self, client_order_id: str) -> tuple[Execution, ...]:
-        """Return the executions of an order."""
-        rows = self._db.rows(
-            "SELECT e.body FROM executions e JOIN intents i ON i.id = e.intent WHERE i.client_order_id = ? ORDER BY e.id",
-            client_order_id,
-        )
-        return tuple(codec.execution_from(row[0]) for row in rows)
-
-    def symbols(self) -> tuple[str, ...]:
-        """Return every symbol an intent was recorded for."""
-        return tuple(row[0] for row in self._db.rows("SELECT DISTINCT symbol FROM intents ORDER BY symbol"))
-
-    def cursor(self, name: str) -> str | None:
-        """Return where reading stopped."""
-        row = self._db.row("SELECT value FROM cursors WHERE name = ?", name)
-        return str(row[0]) if row else None
-
     def set_cursor(self, name: str, value: str) -> None:
         """Remember where reading stopped."""
         with self._transaction():
             self._set_cursor(name, value)
 
-    def events(self, client_order_id: str | None = None) -> Iterator[StoredEvent]:
-        """Return all events in order, or those of one intent."""
-        if client_order_id is None:
-            return self._events("")
-        return self._events("WHERE intent = (SELECT id FROM intents WHERE client_order_id = ?)", client_order_id)
-
-    def session_events(self) -> Iterator[StoredEvent]:
-        """Return the events of this object's own session."""
-        return self._events("WHERE session_id = ?", self._session)
-
-    def _events(self, where: str, *bindings: Any) -> Iterator[StoredEvent]:
-        columns = "sequence, session_id, number, kind, body, previous, hash"
-        for row in self._db.rows(f"SELECT {columns} FROM events {where} ORDER BY sequence", *bindings):
-            sequence, session_id, number, kind, body, previous, hashed = row
-            yield StoredEvent(
-                sequence=sequence, session_id=session_id, number=number, kind=kind, body=body, previous=previous, hash=hashed
-            )
-
     def latch(self, reason: str) -> None:
         """Stop new orders until a person releases the latch."""
         with self._transaction():
             self._latch(reason)
-
-    def latched(self) -> list[str]:
-        """Return why new orders are stopped; empty when they are not."""
-        return [row[0] for row in self._db.rows("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id")]
-
-    def first_latch(self) -> str | None:
-        """Return why new orders are stopped, or None; a ledger that cannot be asked stops them too."""
-        try:
-            row = self._db.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
-        except LedgerError as error:
-            return str(error)
-        return None if row is None else str(row[0])
 
     def release(self, by: str, because: str) -> int:
         """Release every latch on a named person's word; return how many were set."""
@@ -658,42 +540,6 @@ class SqliteLedger:
         )  # fmt: skip
         self._head = (number + 1, hashed)
 
-    def _list(self, where: str, *bindings: Any) -> list[Recorded]:
-        return [self._recorded(row) for row in self._db.rows(f"SELECT {_INTENT} FROM intents {where}", *bindings)]
-
-    def _recorded(self, row: tuple[Any, ...]) -> Recorded:
-        intent, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, _ = row
-        attempts = self._db.rows(
-            "SELECT number, session_id, committed_at, send_by, valid_until, position, outcome FROM attempts"
-            " WHERE intent = ? ORDER BY number", intent,
-        )  # fmt: skip
-        orders = self._db.rows(
-            "SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? AND role = 'primary' UNION ALL"
-            " SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? AND role <> 'primary'",
-            intent, intent,
-        )  # fmt: skip
-        primary = next((report for role, _, report in orders if role == "primary"), None)
-        return Recorded(
-            id=intent,
-            client_order_id=client_order_id,
-            strategy=strategy,
-            intent_id=intent_id,
-            payload=None if payload is None else json.loads(payload),
-            symbol=symbol,
-            state=IntentState(state),
-            request=None if request is None else codec.request_from(request),
-            created_at=moment(created_at),
-            updated_at=moment(updated_at),
-            attempts=tuple(_attempt(attempt) for attempt in attempts),
-            report=None if primary is None else codec.report_from(primary, self.executions(client_order_id)),
-            duplicates=tuple(venue_order_id for role, venue_order_id, _ in orders if role == "duplicate"),
-        )
-
-    def _meta_value(self, name: str) -> str:
-        row = self._db.row("SELECT value FROM meta WHERE name = ?", name)
-        assert row is not None
-        return str(row[0])
-
 
 def _advanced(state: IntentState, move: Move) -> IntentState:
     """Return the state after a move; an illegal one leaves it alone."""
@@ -709,19 +555,6 @@ class _DeniedError(Exception):
     def __init__(self, denial: Denial) -> None:
         super().__init__(denial.reason)
         self.denial = denial
-
-
-def _attempt(row: tuple[Any, ...]) -> Attempt:
-    number, session_id, committed_at, send_by, valid_until, position, outcome = row
-    return Attempt(
-        number=number,
-        session_id=session_id,
-        committed_at=moment(committed_at),
-        send_by=moment(send_by),
-        valid_until=moment(valid_until),
-        position=position,
-        outcome=None if outcome is None else AttemptOutcome(outcome),
-    )
 
 
 def _attempt_body(claim: Claim, number: int, now: datetime) -> dict[str, Any]:

@@ -1,0 +1,190 @@
+"""What a ledger file says, without changing it."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from logos_core.clock import Clock
+from logos_core.errors import LedgerError
+from logos_core.events import StoredEvent, moment
+from logos_core.ledger import codec
+from logos_core.ledger.connection import Connection
+from logos_core.lifecycle import IntentState
+from logos_core.orders import Execution
+from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded
+
+_INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at"
+
+
+class LedgerReader:
+    """Reads one account's ledger. Each answer is what was durable when it was asked for."""
+
+    def __init__(self, connection: Connection, identity: LedgerIdentity, clock: Clock) -> None:
+        self.identity = identity
+        self._db = connection
+        self._clock = clock
+        self._session: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._db.path
+
+    @property
+    def broken(self) -> str | None:
+        """Why nothing is written any more, or None."""
+        return self._db.broken
+
+    @property
+    def session_id(self) -> str | None:
+        """The session whose chain this object writes."""
+        return self._session
+
+    def ledger_id(self) -> str:
+        """Return the name that tells this file from any other."""
+        return self._meta_value("ledger_id")
+
+    def last_sequence(self) -> int:
+        """Return how many events were ever written."""
+        found = self._db.row("SELECT max(sequence) FROM events")
+        return int(found[0] or 0) if found else 0
+
+    def adopted(self) -> bool:
+        """Say whether the ledger began with orders read back from the venue."""
+        return self.adopted_at() is not None
+
+    def adopted_at(self) -> datetime | None:
+        """Return when the ledger took over what the venue showed, or None if it was there from the start."""
+        text = self.cursor("adopted_at")
+        return None if text is None else moment(text)
+
+    def find(self, client_order_id: str) -> Recorded | None:
+        """Return an intent, or None if the ledger has never heard of it."""
+        row = self._db.row(f"SELECT {_INTENT} FROM intents WHERE client_order_id = ?", client_order_id)
+        return self._recorded(row) if row else None
+
+    def find_intent(self, intent_id: str) -> list[Recorded]:
+        """Return the intents that a caller gave this name; the same name may exist in several strategies."""
+        return self._list("WHERE intent_id = ? ORDER BY id", intent_id)
+
+    def knows(self, client_order_id: str) -> bool:
+        """Say whether an intent is on record."""
+        return self._db.row("SELECT 1 FROM intents WHERE client_order_id = ?", client_order_id) is not None
+
+    def recorded(self, limit: int) -> list[Recorded]:
+        """Return the latest intents, newest first."""
+        return self._list("ORDER BY id DESC LIMIT ?", limit)
+
+    def unsettled(self) -> list[Recorded]:
+        """Return intents that are in flight or unknown."""
+        return self._list("WHERE state IN ('in_flight', 'unknown') ORDER BY id")
+
+    def working(self) -> list[Recorded]:
+        """Return intents whose order may still trade."""
+        return self._list("WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel') ORDER BY id")
+
+    def duplicates(self) -> list[str]:
+        """Return the venue orders beyond the first for one intent. There must never be any."""
+        return [row[0] for row in self._db.rows("SELECT venue_order_id FROM venue_orders WHERE role = 'duplicate' ORDER BY id")]
+
+    def counts(self) -> dict[IntentState, int]:
+        """Return how many intents stand in each state."""
+        return {IntentState(state): count for state, count in self._db.rows("SELECT state, count(*) FROM intents GROUP BY state")}
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return every symbol an intent was recorded for."""
+        return tuple(row[0] for row in self._db.rows("SELECT DISTINCT symbol FROM intents ORDER BY symbol"))
+
+    def executions(self, client_order_id: str) -> tuple[Execution, ...]:
+        """Return the executions of an order."""
+        rows = self._db.rows(
+            "SELECT e.body FROM executions e JOIN intents i ON i.id = e.intent WHERE i.client_order_id = ? ORDER BY e.id",
+            client_order_id,
+        )
+        return tuple(codec.execution_from(row[0]) for row in rows)
+
+    def cursor(self, name: str) -> str | None:
+        """Return where reading stopped."""
+        row = self._db.row("SELECT value FROM cursors WHERE name = ?", name)
+        return str(row[0]) if row else None
+
+    def latched(self) -> list[str]:
+        """Return why new orders are stopped; empty when they are not."""
+        return [row[0] for row in self._db.rows("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id")]
+
+    def first_latch(self) -> str | None:
+        """Return why new orders are stopped, or None; a ledger that cannot be asked stops them too."""
+        try:
+            row = self._db.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
+        except LedgerError as error:
+            return str(error)
+        return None if row is None else str(row[0])
+
+    def events(self, client_order_id: str | None = None) -> Iterator[StoredEvent]:
+        """Return all events in order, or those of one intent."""
+        if client_order_id is None:
+            return self._events("")
+        return self._events("WHERE intent = (SELECT id FROM intents WHERE client_order_id = ?)", client_order_id)
+
+    def session_events(self) -> Iterator[StoredEvent]:
+        """Return the events of this object's own session."""
+        return self._events("WHERE session_id = ?", self._session)
+
+    def _events(self, where: str, *bindings: Any) -> Iterator[StoredEvent]:
+        columns = "sequence, session_id, number, kind, body, previous, hash"
+        for row in self._db.rows(f"SELECT {columns} FROM events {where} ORDER BY sequence", *bindings):
+            sequence, session_id, number, kind, body, previous, hashed = row
+            yield StoredEvent(
+                sequence=sequence, session_id=session_id, number=number, kind=kind, body=body, previous=previous, hash=hashed
+            )
+
+    def _list(self, where: str, *bindings: Any) -> list[Recorded]:
+        return [self._recorded(row) for row in self._db.rows(f"SELECT {_INTENT} FROM intents {where}", *bindings)]
+
+    def _recorded(self, row: tuple[Any, ...]) -> Recorded:
+        intent, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at = row
+        attempts = self._db.rows(
+            "SELECT number, session_id, committed_at, send_by, valid_until, position, outcome FROM attempts"
+            " WHERE intent = ? ORDER BY number", intent,
+        )  # fmt: skip
+        orders = self._db.rows(
+            "SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? AND role = 'primary' UNION ALL"
+            " SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? AND role <> 'primary'",
+            intent, intent,
+        )  # fmt: skip
+        primary = next((report for role, _, report in orders if role == "primary"), None)
+        return Recorded(
+            id=intent,
+            client_order_id=client_order_id,
+            strategy=strategy,
+            intent_id=intent_id,
+            payload=None if payload is None else json.loads(payload),
+            symbol=symbol,
+            state=IntentState(state),
+            request=None if request is None else codec.request_from(request),
+            created_at=moment(created_at),
+            updated_at=moment(updated_at),
+            attempts=tuple(_attempt(attempt) for attempt in attempts),
+            report=None if primary is None else codec.report_from(primary, self.executions(client_order_id)),
+            duplicates=tuple(venue_order_id for role, venue_order_id, _ in orders if role == "duplicate"),
+        )
+
+    def _meta_value(self, name: str) -> str:
+        row = self._db.row("SELECT value FROM meta WHERE name = ?", name)
+        assert row is not None
+        return str(row[0])
+
+
+def _attempt(row: tuple[Any, ...]) -> Attempt:
+    number, session_id, committed_at, send_by, valid_until, position, outcome = row
+    return Attempt(
+        number=number,
+        session_id=session_id,
+        committed_at=moment(committed_at),
+        send_by=moment(send_by),
+        valid_until=moment(valid_until),
+        position=position,
+        outcome=None if outcome is None else AttemptOutcome(outcome),
+    )
