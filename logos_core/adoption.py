@@ -26,7 +26,7 @@ def require_symbol_history(venue: BoundVenue, ledger: SqliteLedger, limiter: Rat
         return
     limiter.take()
     snapshot = venue.reconcile(ReconcileRequest(cursor=None, symbols=(symbol,), prefix=PREFIX))
-    _refuse_strangers(ledger, snapshot)
+    _refuse_strangers(ledger, snapshot, f" --symbol {symbol}")
     ledger.set_cursor(read, "read")
 
 
@@ -46,10 +46,10 @@ def _ours(snapshot: VenueSnapshot) -> list[ExecutionReport]:
     return [report for report in found.values() if (report.client_order_id or "").startswith(PREFIX)]
 
 
-def _refuse_strangers(ledger: SqliteLedger, snapshot: VenueSnapshot) -> None:
+def _refuse_strangers(ledger: SqliteLedger, snapshot: VenueSnapshot, option: str = "") -> None:
     unknown = [report for report in _ours(snapshot) if not ledger.knows(report.client_order_id or "")]
     if unknown:
         raise LedgerAdoptionError(
             f"the venue holds {len(unknown)} order(s) of ours that the ledger {ledger.path} does not know, such as "
-            f"{unknown[0].client_order_id} ({unknown[0].symbol}); run `logos ledger adopt` with this preset"
+            f"{unknown[0].client_order_id} ({unknown[0].symbol}); run: logos ledger adopt PRESET{option}"
         )

@@ -324,7 +324,8 @@ def _same_names(preset: Preset, table: str, given: set[str], wanted: set[str]) -
 
 def _hint(preset: Preset, error: VenueAskError) -> str:
     if preset.environment == "simulator" and error.classification.category is Category.NETWORK:
-        return f"; is the simulator running at {preset.base_url}? start it with: logos simulate {preset.venue}"
+        port = urlsplit(preset.base_url or "").port
+        return f"; is the simulator running at {preset.base_url}? start it with: logos simulate {preset.venue} --port {port}"
     return ""
 
 

@@ -206,7 +206,8 @@ class Submission:
         try:
             found = self._parts.venue.instrument(symbol)
         except UnknownSymbolError as error:
-            message = f"symbol is {symbol!r}; {self._venue} does not list it ({error}); spell it as the venue's SDK does"
+            words = "" if str(error) == symbol else f" ({error})"
+            message = f"symbol is {symbol!r}; {self._venue} does not list it{words}; spell it as the venue's SDK does"
             self._deny(Denial(reason="INSTRUMENT_UNKNOWN", message=message), order, client_order_id)
         except VenueAskError as error:
             self._unavailable(client_order_id, symbol, error)

@@ -52,7 +52,7 @@ def resume(
         "reconciled": [str(path) for path in preset or ()],
     }
     emit(body, _text(scope, was_halted, released, remaining), as_json=as_json)
-    return Exit.DONE
+    return Exit.DONE if was_halted or released or not remaining else Exit.CHECK_FAILED
 
 
 def _two_people(by: list[str]) -> list[str]:
@@ -95,5 +95,5 @@ def _release(home: Home, ledger: SqliteLedger, by: str, because: str) -> int:
 def _text(scope: str, was_halted: bool, released: dict[str, int], remaining: dict[str, str]) -> str:
     lines = [f"resumed: {scope}" if was_halted else f"{scope} was not halted"]
     lines += [f"  {count} latch(es) of account {account} released" for account, count in released.items()]
-    lines += [f"  STILL HALTED: {name}: {said}" for name, said in remaining.items()]
+    lines += [f"  STILL HALTED: {name}: {said}; end it with: logos resume {name} …" for name, said in remaining.items()]
     return "\n".join(lines)

@@ -54,6 +54,7 @@ def simulate(
     try:
         emit({"venue": venue, "url": server.url}, server.url, as_json=as_json)
         say(f"{venue} is simulated at {server.url}: write it as base_url. Ctrl-C ends it.")
+        say("It starts empty. A ledger from an earlier simulator remembers orders it does not hold: give it a new LOGOS_HOME.")
         while not stopped.wait(3600):
             pass
     finally:

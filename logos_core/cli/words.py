@@ -157,9 +157,9 @@ def event_time(event: StoredEvent) -> datetime:
 
 
 def _attempt(said: dict[str, Any]) -> str:
-    order = said["payload"]
-    price = "at market" if order["price"] is None else f"at {order['price']}"
-    return f"attempt {said['attempt']} recorded, then sent: {order['side']} {order['quantity']} {order['symbol']} {price}"
+    order, sent = said["payload"], said["sent"]
+    price = "at market" if sent["price"] is None else f"at {sent['price']}"
+    return f"attempt {said['attempt']} recorded, then sent: {order['side']} {sent['quantity']} {order['symbol']} {price}"
 
 
 def _settled(said: dict[str, Any]) -> str:
@@ -172,7 +172,8 @@ def _settled(said: dict[str, Any]) -> str:
     }
     line = f"attempt {said['attempt']}: {outcomes.get(said['outcome'], said['outcome'])}"
     evidence = said.get("evidence") or {}
-    why = [str(evidence[name]) for name in ("why", "error", "interrupted_by") if evidence.get(name)]
+    why = [str(evidence[name]) for name in ("why", "interrupted_by") if evidence.get(name)]
+    why += _venue_words(evidence)
     if evidence.get("phase"):
         why.append(f"HTTP {evidence['status']}" if evidence.get("status") else str(evidence["phase"]))
     return line + (f" ({'; '.join(why)[:240]})" if why else "") + _state(said)
@@ -189,7 +190,16 @@ def _not_seen(said: dict[str, Any]) -> str:
 
 
 def _cancel(said: dict[str, Any]) -> str:
-    return f"cancel asked for ({said.get('error') or 'HTTP ' + str(said.get('status'))})"
+    words = "; ".join(_venue_words(said))
+    return f"cancel asked for (HTTP {said.get('status')}{'; ' if words else ''}{words})"
+
+
+def _venue_words(evidence: dict[str, Any]) -> list[str]:
+    """Return what the venue said of an error, or what kind of error it was."""
+    classified = evidence.get("classified") or {}
+    found = classified.get("message") or evidence.get("not_believed") or evidence.get("error")
+    code = classified.get("code")
+    return [f"{code} {found}" if code and found else str(found)] if found else []
 
 
 def _resolved(said: dict[str, Any]) -> str:

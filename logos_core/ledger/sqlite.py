@@ -497,6 +497,9 @@ class SqliteLedger(LedgerReader):
                 raise
 
     def _latch(self, reason: str) -> None:
+        """Set a latch; one that is set already for the same reason says it once."""
+        if self._db.row("SELECT 1 FROM latches WHERE released_at IS NULL AND reason = ?", reason):
+            return
         self._db.write("INSERT INTO latches (reason, latched_at) VALUES (?, ?)", reason, stamp(self._clock.now()))
         self._event("latched", None, {"reason": reason})
 
@@ -504,9 +507,8 @@ class SqliteLedger(LedgerReader):
         latch = self.first_latch()
         if latch is None:
             return None
-        return Denial(
-            reason="KILL_SWITCH_LATCHED", message=f"new orders are stopped: {latch}; find out why, then run `logos resume`"
-        )
+        how = "find out why, then: logos resume --by NAME --by NAME --because TEXT"
+        return Denial(reason="KILL_SWITCH_LATCHED", message=f"new orders are stopped: {latch}; {how}")
 
     def _intent_row(self, client_order_id: str) -> tuple[int, IntentState]:
         row = self._db.row("SELECT id, state FROM intents WHERE client_order_id = ?", client_order_id)
@@ -567,6 +569,7 @@ def _attempt_body(claim: Claim, number: int, now: datetime) -> dict[str, Any]:
         "strategy": claim.strategy,
         "intent_id": claim.order.intent_id,
         "payload": claim.order.payload(),
+        "sent": {"quantity": claim.prepared.request.quantity, "price": claim.prepared.request.price},
         "wire": claim.prepared.wire,
         "position": claim.prepared.position,
     }

@@ -9,6 +9,7 @@ from logos_core.records import Denial
 from logos_core.wire import Gate, GateClosedError
 
 REASON = "KILL_SWITCH_HALTED"
+HOW_TO_RESUME = "find out why, then: logos resume SCOPE --by NAME --by NAME --because TEXT (`logos status` shows the scope)"
 
 
 class KillSwitch:
@@ -52,7 +53,7 @@ class KillSwitch:
         engaged = self.engaged()
         if engaged is None:
             return None
-        return Denial(reason=REASON, message=f"new orders are stopped: {engaged}; find out why, then run `logos resume`")
+        return Denial(reason=REASON, message=f"new orders are stopped: {engaged}; {HOW_TO_RESUME}")
 
     def gate(self) -> Gate:
         """Return the check for the first byte."""
