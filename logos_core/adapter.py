@@ -10,6 +10,7 @@ Submitting goes the way of `submission`. Rules of the rest:
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,6 +42,7 @@ from logos_core.runs import write_json
 from logos_core.submission import Submission, evidence
 from logos_core.venues import VenueAskError
 
+CLOSE_WAIT_S = 60.0
 CANCEL_LOOKS = 5
 CANCEL_PAUSE_S = 0.1
 _NO_ORDER = frozenset({IntentState.REJECTED, IntentState.NOT_PLACED})
@@ -59,7 +61,8 @@ class Adapter:
         self._parts = parts
         self._submission = Submission(parts)
         self._pid = os.getpid()
-        self._closing = threading.Lock()
+        self._idle = threading.Condition()
+        self._running = 0
         self._closed = False
 
     @classmethod
@@ -130,8 +133,8 @@ class Adapter:
         """
         if not isinstance(order, Order):
             raise TypeError(f"submit takes an Order, got {type(order).__name__}; build one with Order.limit or Order.market")
-        self._check_open()
-        return self._submission.submit(order)
+        with self._open():
+            return self._submission.submit(order)
 
     def cancel(self, order: str | OrderReference) -> ExecutionReport:
         """Ask the venue to cancel, and return what the order is after that.
@@ -149,7 +152,10 @@ class Adapter:
             OrderRejectedError, OrderNotPlacedError: there is no order to cancel, on record.
             OutcomeUnknownError: the venue does not show the order, or could not be asked. Repeat the cancel.
         """
-        self._check_open()
+        with self._open():
+            return self._cancel(order)
+
+    def _cancel(self, order: str | OrderReference) -> ExecutionReport:
         reference = self._cancelable(self._reference(order))
         self._parts.limiter.take()
         reply = self._parts.venue.cancel(reference)
@@ -174,7 +180,10 @@ class Adapter:
             LookupError: no such order is known here.
             OutcomeUnknownError: the venue could not be asked.
         """
-        self._check_open()
+        with self._open():
+            return self._lookup(order)
+
+    def _lookup(self, order: str | OrderReference) -> Found | NotSeen:
         reference = self._reference(order)
         answer = self._ask(reference)
         if isinstance(answer, Found):
@@ -183,7 +192,10 @@ class Adapter:
 
     def recover(self) -> RecoveryReport:
         """Find out what became of everything that dead sessions left open. Sends nothing; may be run at any time, by anyone."""
-        self._check_open()
+        with self._open():
+            return self._recover()
+
+    def _recover(self) -> RecoveryReport:
         parts = self._parts
         return recover(parts.resolver, parts.ledger.unsettled(), parts.is_dead, parts.clock.now)
 
@@ -192,7 +204,10 @@ class Adapter:
 
         An order of ours that the ledger does not know, or a second order of one intent, latches the kill switch.
         """
-        self._check_open()
+        with self._open():
+            return self._reconcile()
+
+    def _reconcile(self) -> ReconciliationReport:
         parts = self._parts
         before = {recorded.client_order_id for recorded in parts.ledger.working()}
         request = ReconcileRequest(cursor=parts.ledger.cursor("reconcile"), symbols=parts.ledger.symbols(), prefix=PREFIX)
@@ -223,12 +238,18 @@ class Adapter:
         return self._concluded(evolve(found, verdict=verdict(found)))
 
     def close(self) -> None:
-        """End the session and leave its evidence. May be called twice."""
-        with self._closing:
+        """End the session and leave its evidence: take no new call, wait for those under way, then let go. May be called twice."""
+        with self._idle:
             if self._closed or os.getpid() != self._pid:
                 return
             self._closed = True
-            self._parts.on_close()
+            self._idle.wait_for(lambda: self._running == 0, timeout=CLOSE_WAIT_S)
+            if self._running:
+                self._closed = False
+                raise RuntimeError(
+                    f"{self._running} call(s) are still under way after {CLOSE_WAIT_S} s; close again when they have ended"
+                )
+        self._parts.on_close()
 
     def __enter__(self) -> Self:
         return self
@@ -302,7 +323,8 @@ class Adapter:
             self._parts.ledger.note(kind, body, client_order_id)
         except LedgerError as error:
             self._parts.switch.latch(f"a {kind} event could not be recorded: {error}")
-            self._parts.spool.append(kind, {"at": self._parts.clock.now(), **body})
+            with suppress(OSError):  # a full disk takes no line either; the cancel has gone out, and orders are stopped
+                self._parts.spool.append(kind, {"at": self._parts.clock.now(), **body})
 
     def _ask_for(self, orders: list[Recorded]) -> tuple[list[str], list[str], str | None]:
         """Ask by name for working orders that the open list does not show: missing ones, moving ones, and why one could not be asked."""
@@ -339,8 +361,18 @@ class Adapter:
         write_json(self._parts.run_folder / "reconciliation.json", {"at": self._parts.clock.now(), **asdict(found)})
         return found
 
-    def _check_open(self) -> None:
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """Hold the session open for one call."""
         if os.getpid() != self._pid:
             raise RuntimeError("this Adapter was opened before a fork; open one in each process")
-        if self._closed:
-            raise RuntimeError("this Adapter is closed; open a new one")
+        with self._idle:
+            if self._closed:
+                raise RuntimeError("this Adapter is closed; open a new one")
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()

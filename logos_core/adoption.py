@@ -14,9 +14,15 @@ from logos_core.rails.rate_limit import RateLimiter
 from logos_core.venues import BoundVenue
 
 
-def require_fresh_account(venue: BoundVenue, ledger: SqliteLedger) -> None:
-    """Refuse a new ledger for an account whose orders with our prefix the venue still shows."""
-    _refuse_strangers(ledger, venue.reconcile(ReconcileRequest(cursor=None, symbols=(), prefix=PREFIX)))
+def require_complete(venue: BoundVenue, ledger: SqliteLedger) -> VenueSnapshot:
+    """Refuse a ledger that does not know an order of ours which the venue shows since it was last read; return what was shown.
+
+    A new ledger is read from the beginning. An older copy, or one whose last commits were lost, gives itself away here, whatever the
+    host remembers of it.
+    """
+    snapshot = venue.reconcile(ReconcileRequest(cursor=ledger.cursor("reconcile"), symbols=ledger.symbols(), prefix=PREFIX))
+    _refuse_strangers(ledger, snapshot)
+    return snapshot
 
 
 def require_symbol_history(venue: BoundVenue, ledger: SqliteLedger, limiter: RateLimiter, symbol: str) -> None:

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. An event has one spelling: JSON with sorted keys, no spaces, UTF-8, numbers as strings, times in UTC with microseconds.
+1. An event has one spelling: JSON with sorted keys, no spaces, ASCII (a venue may send half a character, which UTF-8 has no bytes
+   for), numbers as strings, times in UTC with microseconds.
 2. A float has no place in it: it would be spelled differently by another machine.
 3. `hash = SHA-256(previous hash + bytes)`, so a changed, missing, moved or added event changes every later hash of its session.
 """
@@ -48,7 +49,7 @@ class StoredEvent:
         return said
 
 
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, check_circular=False)
 _AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import platformdirs
 from attrs import frozen
@@ -71,15 +71,28 @@ class Registered:
 
 
 class HeldLock:
-    """A lock this process holds until it lets go or ends."""
+    """A lock this process holds until it lets go or ends. A forked child does not hold it: it would outlive its parent's death."""
+
+    _held: ClassVar[set["HeldLock"]] = set()
 
     def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor
         self.path = path
+        self._held.add(self)
 
     def release(self) -> None:
         """Let go."""
+        self._held.discard(self)
         os.close(self._descriptor)
+
+    @classmethod
+    def drop_in_child(cls) -> None:
+        """Close the child's copies. The lock belongs to the open file, which the parent still has, so it stays held there."""
+        for lock in list(cls._held):
+            lock.release()
+
+
+os.register_at_fork(after_in_child=HeldLock.drop_in_child)
 
 
 class Home:
@@ -175,6 +188,10 @@ class Home:
     def spool(self, identity: LedgerIdentity) -> Spool:
         """Return where an account's cancels wait for a ledger that can record them."""
         return Spool(self.path / "spool" / f"{key_of(identity)}.jsonl")
+
+    def knows_session(self, session_id: str) -> bool:
+        """Say whether this host has the lock of a session, held or not."""
+        return self._session_path(session_id).exists()
 
     def _session_path(self, session_id: str) -> Path:
         return self.path / "sessions" / f"{session_id}.lock"

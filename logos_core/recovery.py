@@ -9,6 +9,7 @@ from datetime import datetime
 
 from attrs import frozen
 
+from logos_core.errors import LedgerError
 from logos_core.lifecycle import IntentState
 from logos_core.records import Recorded
 from logos_core.resolution import Resolution, Resolver, Standing
@@ -46,7 +47,13 @@ def recover(
         if not is_abandoned(recorded, is_dead):
             left_alone.append(name)
             continue
-        resolution = settle_one(resolver, recorded, now())
+        try:
+            resolution = settle_one(resolver, recorded, now())
+        except LedgerError:
+            raise
+        except Exception:  # noqa: BLE001  one intent that cannot be read must not keep the others, or the session, from going on
+            unknown.append(name)
+            continue
         if resolution.standing is Standing.FOUND:
             found.append(name)
         elif resolution.recorded.state is IntentState.NOT_PLACED:

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from logos_core.clock import Clock
-from logos_core.errors import PluginContractError
+from logos_core.errors import LedgerError, PluginContractError
 from logos_core.events import stamp
 from logos_core.hookspecs import Found, NotSeen, OrderReference
 from logos_core.lifecycle import UNSETTLED, IntentState
@@ -70,7 +70,12 @@ class Resolver:
         """Ask the venue for an order until it is found or its absence has been seen twice, and record what came of it."""
         answer = self.look(recorded.reference(), twice=True)
         if isinstance(answer, Found):
-            return self._found(recorded, answer)
+            try:
+                return self._found(recorded, answer)
+            except LedgerError:
+                raise
+            except Exception as error:  # noqa: BLE001  a report that cannot be written down settles nothing
+                answer = f"the venue shows it, and what it shows cannot be recorded: {type(error).__name__}"
         if isinstance(answer, str):
             return Resolution(standing=Standing.NOT_ASKED, recorded=self._unknown(recorded, {"why": answer}), why=answer)
         attempt = recorded.attempts[-1] if recorded.attempts else None

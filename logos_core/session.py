@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from logos_core import presets, venues
-from logos_core.adoption import require_fresh_account
+from logos_core.adoption import require_complete
 from logos_core.clock import Clock, SystemClock
 from logos_core.errors import ConfigurationError, LedgerAdoptionError
 from logos_core.events import StoredEvent
 from logos_core.extensions import Extensions
 from logos_core.home import Home, Registered, default_home, is_present, key_of, new_id
-from logos_core.hookspecs import Category, VenueIdentity
+from logos_core.hookspecs import Category, VenueIdentity, VenueSnapshot
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.parts import Parts
 from logos_core.presets import Preset
@@ -93,29 +93,49 @@ def identify(venue: BoundVenue, preset: Preset) -> VenueIdentity:
     return identity
 
 
-def open_ledger(venue: BoundVenue, identity: LedgerIdentity, preset: Preset, home: Home, clock: Clock) -> SqliteLedger:
-    """Open the account's one ledger, or create it for an account that has not traded through logos.
+def open_ledger(
+    venue: BoundVenue, identity: LedgerIdentity, preset: Preset, home: Home, clock: Clock
+) -> tuple[SqliteLedger, VenueSnapshot]:
+    """Open the account's one ledger, or create it for an account that has not traded through logos; return what the venue shows.
 
     Raises:
         LedgerAdoptionError: for a ledger that is new, deleted, restored or another than this host remembers.
     """
     path = ledger_path(identity, preset, home)
     known = home.registered(identity)
-    if known is None:
-        return _first_ledger(venue, identity, path, clock)
-    if known.path != path:
+    if known is not None and known.path != path:
         raise LedgerAdoptionError(
             f"this host keeps the account's ledger at {known.path}, the preset names {path}; `logos ledger adopt` moves it"
         )
-    if not path.exists():
+    if known is not None and not path.exists():
         raise LedgerAdoptionError(f"the ledger {path} is gone, and with it what was sent; restore it, or run `logos ledger adopt`")
-    ledger = SqliteLedger.open(path, clock, identity)
-    if ledger.ledger_id() != known.ledger_id or ledger.last_sequence() < known.sequence:
-        ledger.close()
-        raise LedgerAdoptionError(
-            f"the ledger {path} is not the one last used here, or an older copy of it; run `logos ledger adopt`"
-        )
-    return ledger
+    ledger = SqliteLedger.open(path, clock, identity) if path.exists() else SqliteLedger.create(path, identity, clock)
+    with ExitStack() as undo:
+        undo.callback(ledger.close)
+        if known is not None and (ledger.ledger_id() != known.ledger_id or ledger.last_sequence() < known.sequence):
+            raise LedgerAdoptionError(
+                f"the ledger {path} is not the one last used here, or an older copy of it; run `logos ledger adopt`"
+            )
+        _require_known_sessions(ledger, home)
+        try:
+            snapshot = require_complete(venue, ledger)
+        except VenueAskError as error:
+            raise ConfigurationError(
+                f"{venue.name} cannot be asked what this account has traded: {error}; try again later"
+            ) from error
+        undo.pop_all()
+    return ledger, snapshot
+
+
+def _require_known_sessions(ledger: SqliteLedger, home: Home) -> None:
+    """Refuse a ledger whose attempts are in flight in sessions this host cannot tell dead or alive: it would wait for them for ever."""
+    for recorded in ledger.unsettled():
+        for attempt in recorded.attempts:
+            if attempt.outcome is None and not home.knows_session(attempt.session_id):
+                raise LedgerAdoptionError(
+                    f"{recorded.client_order_id} is in flight in session {attempt.session_id}, which this host has no lock of; "
+                    "run `logos ledger adopt` once no other host uses this ledger"
+                )
 
 
 def ledger_path(identity: LedgerIdentity, preset: Preset, home: Home) -> Path:
@@ -134,19 +154,6 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _first_ledger(venue: BoundVenue, identity: LedgerIdentity, path: Path, clock: Clock) -> SqliteLedger:
-    ledger = SqliteLedger.open(path, clock, identity) if path.exists() else SqliteLedger.create(path, identity, clock)
-    try:
-        require_fresh_account(venue, ledger)
-    except VenueAskError as error:
-        ledger.close()
-        raise ConfigurationError(f"{venue.name} cannot be asked what this account has traded: {error}; try again later") from error
-    except LedgerAdoptionError:
-        ledger.close()
-        raise
-    return ledger
-
-
 def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: Home, clock: Clock) -> Parts:
     owner = LedgerIdentity(venue=venue.name, environment=identity.environment, account_id=identity.account_id)
     with ExitStack() as undo:
@@ -154,9 +161,10 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         session_id = new_id()
         undo.callback(home.hold_session(session_id).release)
         with home.opening(owner, clock):
-            ledger = open_ledger(venue, owner, preset, home, clock)
+            ledger, snapshot = open_ledger(venue, owner, preset, home, clock)
             undo.callback(ledger.close)
             ledger.begin_session(session_id, preset.strategy, process_name())
+            ledger.apply_snapshot(snapshot)
             register(home, ledger)
         ledger.bury(home.is_dead)
         spool = home.spool(owner)

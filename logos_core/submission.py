@@ -57,6 +57,7 @@ MAX_REREADS = 3
 FORGOTTEN_FOR = timedelta(hours=1)
 """For how long after an adoption an order of the lost ledger may still be becoming visible."""
 
+_FREE = frozenset({IntentState.FRESH, IntentState.NOT_SENT})
 _UNLISTED = Classification(outcome=Outcome.UNKNOWN, category=Category.UNLISTED)
 _POSSIBLE = {
     Phase.NOTHING_SENT: {Outcome.NOT_SENT, Outcome.UNKNOWN},
@@ -157,7 +158,10 @@ class Submission:
         try:
             return self._walk(sending)
         except (OrderDeniedError, PluginContractError, VenueUnavailableError) as error:
-            if sending.proven_attempt is None or isinstance(error, SafeToResendError):
+            if isinstance(error, SafeToResendError):
+                raise
+            self._yield_to_another(sending.client_order_id, sending.proven_attempt)
+            if sending.proven_attempt is None:
                 raise
             reference = self._parts.reference(sending.client_order_id, sending.order.symbol)
             if not isinstance(error, VenueUnavailableError):
@@ -232,7 +236,7 @@ class Submission:
             why = f"its validity ended at {sending.valid_until.isoformat()}"
             endings.unavailable(self._venue, self._parts.reference(request.client_order_id, request.symbol), why)
         send_by = min(now + SEND_WITHIN, sending.valid_until)
-        gates = (_in_time(self._parts.clock, send_by), self._parts.switch.gate())
+        gates = (self._parts.switch.gate(), _in_time(self._parts.clock, send_by))  # the time last: looking at the switch takes some
         claim = Claim(
             order=sending.order,
             strategy=self._parts.strategy,
@@ -377,6 +381,16 @@ class Submission:
     def _deny_if(self, denial: Denial | None, sending: _Sending) -> None:
         if denial is not None:
             self._deny(denial, sending.order, sending.client_order_id)
+
+    def _yield_to_another(self, client_order_id: str, proven_attempt: int | None) -> None:
+        """Let a caller who claimed the intent meanwhile answer for it: nothing may be said of it that is true of this call only."""
+        try:
+            recorded = self._parts.ledger.find(client_order_id)
+        except LedgerError:
+            return
+        free = _FREE if proven_attempt is None else _FREE | {IntentState.UNKNOWN}
+        if recorded is not None and recorded.state not in free:
+            raise ClaimLostError(client_order_id)
 
     def _deny(self, denial: Denial, order: Order, client_order_id: str) -> NoReturn:
         """Record a refusal of ours if the ledger can, and raise it all the same."""

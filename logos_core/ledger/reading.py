@@ -24,6 +24,7 @@ class LedgerReader:
     def __init__(self, connection: Connection, identity: LedgerIdentity, clock: Clock) -> None:
         self.identity = identity
         self._db = connection
+        self._watch = Connection(connection.path)
         self._clock = clock
         self._session: str | None = None
 
@@ -115,9 +116,12 @@ class LedgerReader:
         return [row[0] for row in self._db.rows("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id")]
 
     def first_latch(self) -> str | None:
-        """Return why new orders are stopped, or None; a ledger that cannot be asked stops them too."""
+        """Return why new orders are stopped, or None; a ledger that cannot be asked stops them too.
+
+        Asked at the first byte, over a connection of its own: there it must not wait for another thread's write.
+        """
         try:
-            row = self._db.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
+            row = self._watch.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
         except LedgerError as error:
             return str(error)
         return None if row is None else str(row[0])

@@ -139,6 +139,7 @@ class SqliteLedger(LedgerReader):
 
     def close(self) -> None:
         """Close the file."""
+        self._watch.close()
         self._db.close()
 
     def claim(self, claim: Claim, deny: Callable[[], Denial | None]) -> int | Denial:
@@ -152,6 +153,7 @@ class SqliteLedger(LedgerReader):
         try:
             with self._transaction():
                 self._db.require_file()
+                self._require_free(claim)
                 denial = deny() or self._latch_denial()
                 if denial:
                     raise _DeniedError(denial)
@@ -167,6 +169,12 @@ class SqliteLedger(LedgerReader):
         except apsw.ConstraintError as error:
             raise ClaimLostError(claim.prepared.request.client_order_id) from error
         return number
+
+    def _require_free(self, claim: Claim) -> None:
+        """Say that somebody was first before anything is denied: a denial would speak of an order that may be live."""
+        row = self._db.row("SELECT state FROM intents WHERE client_order_id = ?", claim.prepared.request.client_order_id)
+        if row is not None and IntentState(row[0]) not in MAY_ATTEMPT:
+            raise ClaimLostError(claim.prepared.request.client_order_id)
 
     def _claim_intent(self, claim: Claim, now: datetime) -> tuple[int, int]:
         request, order = claim.prepared.request, claim.order
@@ -504,11 +512,11 @@ class SqliteLedger(LedgerReader):
         self._event("latched", None, {"reason": reason})
 
     def _latch_denial(self) -> Denial | None:
-        latch = self.first_latch()
-        if latch is None:
+        row = self._db.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
+        if row is None:
             return None
         how = "find out why, then: logos resume --by NAME --by NAME --because TEXT"
-        return Denial(reason="KILL_SWITCH_LATCHED", message=f"new orders are stopped: {latch}; {how}")
+        return Denial(reason="KILL_SWITCH_LATCHED", message=f"new orders are stopped: {row[0]}; {how}")
 
     def _intent_row(self, client_order_id: str) -> tuple[int, IntentState]:
         row = self._db.row("SELECT id, state FROM intents WHERE client_order_id = ?", client_order_id)

@@ -89,14 +89,22 @@ CREATED = frozenset({"orderCreateTransaction", "orderFillTransaction", "orderRei
 _CATEGORIES = {refusal.reason: refusal.category for refusal in REFUSALS}
 
 
-def classify(error: Exception, operation: Operation, phase: Phase, answer: Answer | None) -> Classification:
-    """Return what an error proves, given how far the operation got and what was answered."""
+def classify(
+    error: Exception, operation: Operation, phase: Phase, answer: Answer | None, about: str | None = None
+) -> Classification:
+    """Return what an error proves, given how far the operation got and what was answered.
+
+    Args:
+        about: the client order id that was sent; a reject of another order proves nothing about it.
+    """
     if phase is Phase.NOTHING_SENT:
         return Classification(outcome=Outcome.NOT_SENT, category=_silence(error), venue_message=_name(error))
     if phase is Phase.SENT or answer is None:
         return Classification(outcome=Outcome.UNKNOWN, category=_silence(error), venue_message=_name(error))
     body = said(answer)
     outcome, category = _verdict(operation, answer.status, body)
+    if outcome is Outcome.REJECTED and about is not None and body is not None and _is_anothers(body, about):
+        outcome, category = Outcome.UNKNOWN, Category.BAD_ANSWER
     return Classification(
         outcome=outcome,
         category=category,
@@ -129,6 +137,15 @@ def _refusal(status: int, body: Mapping[str, Any]) -> tuple[Outcome, Category]:
     if status == 400 and set(body) == {"errorMessage"} and UNREADABLE.fullmatch(body["errorMessage"]):
         return Outcome.REJECTED, Category.INVALID_ORDER
     return Outcome.UNKNOWN, Category.UNLISTED
+
+
+def _is_anothers(body: Mapping[str, Any], about: str) -> bool:
+    """Say whether a reject transaction is there and does not carry the id that was sent."""
+    transaction = body.get("orderRejectTransaction")
+    if not isinstance(transaction, dict):
+        return False
+    extensions = transaction.get("clientExtensions")
+    return not isinstance(extensions, dict) or extensions.get("id") != about
 
 
 def _question(status: int, body: Mapping[str, Any]) -> tuple[Outcome, Category]:

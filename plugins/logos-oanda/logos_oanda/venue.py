@@ -60,6 +60,7 @@ class OandaVenue:
         self._client = guarded_client(settings)
         self._currency: str | None = None
         self._position: int | None = None
+        self._sending: str | None = None
 
     @venue_hook
     def identify(self) -> VenueIdentity:
@@ -98,6 +99,7 @@ class OandaVenue:
     @venue_hook
     def submit(self, prepared: PreparedOrder) -> ExecutionReport:
         currency = self._known_currency()
+        self._sending = prepared.request.client_order_id
         answer = self._ask(orders.OrderCreate(self._account, data={"order": dict(prepared.wire)}))
         return mapping.created(answer, currency)
 
@@ -156,7 +158,8 @@ class OandaVenue:
 
     @venue_hook
     def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
-        return errors.classify(error, operation, phase, self._wire.current().answer)
+        about = self._sending if operation is Operation.SUBMIT else None
+        return errors.classify(error, operation, phase, self._wire.current().answer, about)
 
     def _changed(self, log: list[Row], traded: Mapping[str, Traded], currency: str, prefix: str) -> list[ExecutionReport]:
         """Return every order that the log begins, fills or ends; the creation of one that is older than it is asked for."""
