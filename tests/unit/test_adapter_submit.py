@@ -834,3 +834,33 @@ def test_the_adapter_says_whose_it_is(desk):
 
     assert ("scripted", "ACCOUNT-1") == (session.adapter.venue, session.adapter.identity.account_id)
     assert session.ledger is session.adapter.ledger
+
+
+def test_what_another_caller_made_of_the_intent_outranks_our_own_denial(desk):
+    session, other = desk(), desk(recovers=False)
+
+    def meanwhile():
+        other.adapter.submit(order())
+        session.home.halt("everything", "ann", "now", session.clock.now())
+
+    session.venue.script(Operation.PREPARE, first(meanwhile, lambda venue, request: venue.prepared(request)))
+
+    assert "v1" == session.adapter.submit(order()).venue_order_id
+
+
+def test_looking_at_the_switch_for_too_long_is_too_late_to_send(desk):
+    session = desk(rails=Rails(retry=RetryConfig(attempts=1, valid_for_s=60)))
+    engaged = session.parts.switch.engaged
+    looks = []
+
+    def slow():
+        looks.append(1)
+        if len(looks) > 1:
+            session.clock.sleep(1)
+        return engaged()
+
+    session.parts.switch.engaged = slow
+    with pytest.raises(VenueUnavailableError, match="too late to send"):
+        session.adapter.submit(order())
+
+    assert [] == session.venue.received

@@ -143,3 +143,13 @@ def test_the_error_of_the_sdk_never_decides():
 
     outcomes = {classify(error, Operation.SUBMIT, Phase.ANSWERED, answer(503)).outcome for error in walked}
     assert {Outcome.UNKNOWN} == outcomes
+
+
+def test_a_reject_of_another_order_proves_nothing_about_ours():
+    def verdict(extensions, about="lgs1"):
+        transaction = {"rejectReason": "UNITS_INVALID", **extensions}
+        found = answer(400, orderRejectTransaction=transaction, errorCode="UNITS_INVALID")
+        return classify(ValueError(), Operation.SUBMIT, Phase.ANSWERED, found, about).outcome
+
+    assert Outcome.REJECTED == verdict({"clientExtensions": {"id": "lgs1"}})
+    assert [Outcome.UNKNOWN] * 2 == [verdict({"clientExtensions": {"id": "somebody"}}), verdict({})]
