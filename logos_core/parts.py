@@ -27,6 +27,7 @@ class Parts:
         on_close: leaves the evidence and lets go of the locks.
         spool: keeps what had to go out while the ledger could not record it.
         run_folder: where the session leaves its evidence.
+        verified: whether the venue was asked, at open, for orders that the ledger does not know.
     """
 
     venue: BoundVenue
@@ -44,6 +45,7 @@ class Parts:
     on_close: Callable[[], None]
     spool: Spool
     run_folder: Path
+    verified: bool = True
 
     def reference(self, client_order_id: str, symbol: str) -> OrderReference:
         """Return how to find an order, with all that is on record of it."""

@@ -95,8 +95,10 @@ def identify(venue: BoundVenue, preset: Preset) -> VenueIdentity:
 
 def open_ledger(
     venue: BoundVenue, identity: LedgerIdentity, preset: Preset, home: Home, clock: Clock
-) -> tuple[SqliteLedger, VenueSnapshot]:
+) -> tuple[SqliteLedger, VenueSnapshot | None]:
     """Open the account's one ledger, or create it for an account that has not traded through logos; return what the venue shows.
+
+    A known ledger opens even if the venue cannot be asked, for the sake of cancels; no new intent is sent until it could be.
 
     Raises:
         LedgerAdoptionError: for a ledger that is new, deleted, restored or another than this host remembers.
@@ -118,11 +120,13 @@ def open_ledger(
             )
         _require_known_sessions(ledger, home)
         try:
-            snapshot = require_complete(venue, ledger)
+            snapshot: VenueSnapshot | None = require_complete(venue, ledger)
         except VenueAskError as error:
-            raise ConfigurationError(
-                f"{venue.name} cannot be asked what this account has traded: {error}; try again later"
-            ) from error
+            if known is None:
+                raise ConfigurationError(
+                    f"{venue.name} cannot be asked what this account has traded: {error}; try later"
+                ) from error
+            snapshot = None
         undo.pop_all()
     return ledger, snapshot
 
@@ -164,7 +168,8 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
             ledger, snapshot = open_ledger(venue, owner, preset, home, clock)
             undo.callback(ledger.close)
             ledger.begin_session(session_id, preset.strategy, process_name())
-            ledger.apply_snapshot(snapshot)
+            if snapshot is not None:
+                ledger.apply_snapshot(snapshot)
             register(home, ledger)
         ledger.bury(home.is_dead)
         spool = home.spool(owner)
@@ -191,6 +196,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         clock=clock,
         is_dead=home.is_dead,
         spool=spool,
+        verified=snapshot is not None,
         on_close=_closer(ledger, home, run, clock, closing),
         run_folder=run.path,
     )

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeVar
 from attrs import define
 
 from logos_core import endings
-from logos_core.adoption import require_symbol_history
+from logos_core.adoption import require_complete, require_symbol_history
 from logos_core.clock import Clock
 from logos_core.endings import SafeToResendError
 from logos_core.errors import (
@@ -92,6 +92,7 @@ class Submission:
         self._parts = parts
         self._venue = parts.venue.name
         self._instruments: dict[str, Instrument] = {}
+        self._verified = parts.verified
 
     def submit(self, order: Order) -> ExecutionReport:
         """Send an order at most once; see `Adapter.submit`."""
@@ -345,6 +346,10 @@ class Submission:
         parts = self._parts
         reference = OrderReference(client_order_id=client_order_id, symbol=order.symbol)
         try:
+            if not self._verified:
+                parts.limiter.take()
+                parts.ledger.apply_snapshot(require_complete(parts.venue, parts.ledger))
+                self._verified = True
             require_symbol_history(parts.venue, parts.ledger, parts.limiter, order.symbol)
             adopted_at = parts.ledger.adopted_at()
             if adopted_at is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from logos_core import LedgerAdoptionError, Order, transport
+from logos_core import LedgerAdoptionError, Order, OrderStatus, VenueUnavailableError, transport
 from logos_core.home import Home
 from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 
@@ -44,6 +44,20 @@ def test_a_copy_taken_in_the_middle_of_a_session_is_not_taken_for_the_ledger(des
 
     with pytest.raises(LedgerAdoptionError):
         desk.open()
+
+
+def test_a_session_that_could_not_ask_the_venue_cancels_but_sends_nothing_new(desk):
+    with desk.open() as adapter:
+        adapter.submit(_order(desk, "one"))
+    fault = Fault(kind=FaultKind.STATUS_BEFORE, operation="reconcile", every=1)
+    desk.server.plan = FaultPlan([fault], seed=1)
+    with desk.open() as adapter:
+        with pytest.raises(VenueUnavailableError):
+            adapter.submit(_order(desk, "two"))
+
+        assert OrderStatus.CANCELED == adapter.cancel("one").status
+        desk.server.plan = FaultPlan([], seed=1)
+        assert not adapter.submit(_order(desk, "two")).status.is_final
 
 
 def test_a_request_leaves_in_one_piece(desk, monkeypatch):
