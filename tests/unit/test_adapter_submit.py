@@ -864,3 +864,12 @@ def test_looking_at_the_switch_for_too_long_is_too_late_to_send(desk):
         session.adapter.submit(order())
 
     assert [] == session.venue.received
+
+
+def test_a_latch_that_another_session_sets_after_our_commit_is_seen_at_the_first_byte(desk):
+    session, other = desk(), desk(recovers=False)
+    session.venue.on_submit(first(lambda: other.ledger.latch("two orders of one intent"), accept()))
+    with pytest.raises(OrderDeniedError, match="two orders of one intent"):
+        session.adapter.submit(order())
+
+    assert ([], S.NOT_SENT) == (session.venue.received, recorded(session).state)
