@@ -873,3 +873,17 @@ def test_a_latch_that_another_session_sets_after_our_commit_is_seen_at_the_first
         session.adapter.submit(order())
 
     assert ([], S.NOT_SENT) == (session.venue.received, recorded(session).state)
+
+
+def test_an_objection_that_comes_after_anothers_claim_is_no_denial(desk):
+    other = desk()
+
+    class ObjectsTooLate:
+        @extension_hook
+        def object_to(self, intent):
+            other.adapter.submit(intent)
+            return "no more today"
+
+    session = desk(recovers=False, rails=Rails(extensions={"late": ObjectsTooLate()}))
+
+    assert "v1" == session.adapter.submit(order()).venue_order_id
