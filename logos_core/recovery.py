@@ -7,7 +7,7 @@ compare-and-set, so recovery may itself be killed anywhere and run again, by sev
 from collections.abc import Callable
 from datetime import datetime
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from logos_core.errors import LedgerError
 from logos_core.lifecycle import IntentState
@@ -69,7 +69,7 @@ def settle_one(resolver: Resolver, recorded: Recorded, now: datetime) -> Resolut
     expired = all(attempt.valid_until < now for attempt in recorded.attempts)
     if resolution.standing is Standing.PROVEN_ABSENT and expired:
         closed = resolver.close_as_absent(resolution)
-        return Resolution(standing=resolution.standing, recorded=closed, why=resolution.why)
+        return evolve(resolution, recorded=closed)
     return resolution
 
 

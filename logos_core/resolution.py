@@ -37,11 +37,17 @@ class Standing(StrEnum):
 
 @frozen(kw_only=True)
 class Resolution:
-    """What finding out came to, what is on record now, and why it is so."""
+    """What finding out came to, what is on record now, and why it is so.
+
+    Attributes:
+        proven_attempt: the latest attempt that was on record when the venue was asked; the finding is about it and those before, and
+            about none that another session has made since.
+    """
 
     standing: Standing
     recorded: Recorded
     why: str
+    proven_attempt: int | None = None
 
 
 _STANDING = {
@@ -86,14 +92,13 @@ class Resolver:
         evidence = {"why": why, **_seen(answer)}
         after = self._unknown(recorded, evidence)
         self.ledger.note("not_seen", {"client_order_id": recorded.client_order_id, **evidence}, recorded.client_order_id)
-        return Resolution(standing=_STANDING[absence], recorded=after, why=why)
+        return Resolution(standing=_STANDING[absence], recorded=after, why=why, proven_attempt=attempt.number)
 
     def close_as_absent(self, resolution: Resolution) -> Recorded:
         """Close an intent whose absence is proven. Its validity has passed; a new decision needs a new intent."""
-        number = resolution.recorded.attempts[-1].number
-        return self.ledger.settle(
-            resolution.recorded.client_order_id, number, AttemptOutcome.ABSENT, evidence={"why": resolution.why}
-        )
+        assert resolution.proven_attempt is not None, "absence was concluded, so it is about an attempt"
+        name, proven = resolution.recorded.client_order_id, resolution.proven_attempt
+        return self.ledger.settle(name, proven, AttemptOutcome.ABSENT, evidence={"why": resolution.why})
 
     def look(self, reference: OrderReference, *, twice: bool) -> Found | NotSeen | str:
         """Return what the venue shows, or why it could not be asked. `twice`: believe "not seen" only the second time."""

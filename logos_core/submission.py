@@ -129,7 +129,7 @@ class Submission:
             endings.settled(self._venue, resolution.recorded)
         if resolution.standing in {Standing.UNRESOLVED, Standing.NOT_ASKED}:
             endings.unknown(self._venue, resolution.recorded.reference(), None, resolution.why)
-        return self._send(self._sending(order, recorded.client_order_id, resolution.recorded.attempts[-1].number))
+        return self._send(self._sending(order, recorded.client_order_id, resolution.proven_attempt))
 
     def _sending(self, order: Order, client_order_id: str, proven_attempt: int | None) -> _Sending:
         valid_until = self._parts.clock.now() + timedelta(seconds=self._parts.retry.valid_for_s)
@@ -320,7 +320,7 @@ class Submission:
             return self._standing_report(resolution.recorded)
         reference = resolution.recorded.reference()
         if resolution.standing in {Standing.MAY_RESEND, Standing.PROVEN_ABSENT}:
-            sending.proven_attempt = resolution.recorded.attempts[-1].number
+            sending.proven_attempt = resolution.proven_attempt
             message = f"{recorded.client_order_id}: {resolution.why}"
             raise SafeToResendError(message, venue=self._venue, reference=reference, retry_after_s=retry_after_s) from cause
         endings.unknown(self._venue, reference, cause, resolution.why)

@@ -887,3 +887,23 @@ def test_an_objection_that_comes_after_anothers_claim_is_no_denial(desk):
     session = desk(recovers=False, rails=Rails(extensions={"late": ObjectsTooLate()}))
 
     assert "v1" == session.adapter.submit(order()).venue_order_id
+
+
+def test_a_finding_is_about_the_attempts_it_looked_for_and_no_later_one(desk):
+    """Between the word *unknown* on attempt 1 and its being read back, another session sends attempt 2 and loses the answer."""
+    session = desk()
+    session.venue.on_submit(time_out_before())
+    settle, resolver = session.ledger.settle, session.parts.resolver
+    session.venue.on_lookup(*[fail()] * 3)
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.submit(order())
+    known = recorded(session)
+    in_flight = evolve(known, state=S.IN_FLIGHT)
+
+    def with_a_later_attempt(*args, **more):
+        found = settle(*args, **more)
+        return evolve(found, attempts=(*found.attempts, evolve(found.attempts[-1], number=2)))
+
+    session.ledger.settle = with_a_later_attempt
+
+    assert 1 == resolver.find_out(in_flight).proven_attempt
