@@ -65,17 +65,23 @@ def canonical(body: Mapping[str, Any]) -> bytes:
 
 def spelled(value: Any) -> Any:
     """Return a value with every number and time spelled the one way; a float raises `TypeError`."""
-    if type(value) in _AS_THEY_ARE or isinstance(value, str | int):
+    kind = type(value)
+    if kind is dict:
+        return {
+            name if type(name) is str else str(name): item if type(item) in _AS_THEY_ARE else spelled(item)
+            for name, item in value.items()
+        }
+    if kind in _AS_THEY_ARE or isinstance(value, str | int):
         return value
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, datetime):
         return stamp(value)
     if isinstance(value, Mapping):
-        return {str(key): spelled(item) for key, item in value.items()}
+        return spelled(dict(value))
     if isinstance(value, list | tuple):
         return [spelled(item) for item in value]
-    raise TypeError(f"{type(value).__name__} has no place in an event: {value!r}")
+    raise TypeError(f"{kind.__name__} has no place in an event: {value!r}")
 
 
 def stamp(moment: datetime) -> str:

@@ -9,64 +9,136 @@ requests' own timeout holds for a single read, so a server that drips one byte a
 Importing this module imports requests, so a venue imports it inside its factory.
 """
 
+import json
 import re
 import socket
 import ssl
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from requests import utils
+from requests.exceptions import ConnectionError as ConnectionFailedError
+from requests.exceptions import ConnectTimeout, InvalidURL, ReadTimeout, SSLError
+from requests.structures import CaseInsensitiveDict
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3 import exceptions as failures
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
+from logos_core.errors import PluginContractError
 from logos_core.wire import Answer, Wire
 
 POOL_SIZE = 10
 MAX_BODY_CHARACTERS = 16_384
 """How much of an answer is kept as evidence."""
 
+_ADDRESS = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?(/[!-\"$-~]*)")
+"""Scheme, host, port and target of an address that needs no quoting: nothing in it but visible ASCII, and no fragment."""
+
 
 class GuardedSession(requests.Session):
     """A session that does what `wire` allows and nothing on its own account.
 
-    Hand it to the SDK in place of its own session.
+    Hand it to the SDK in place of its own session. It hands each request to urllib3 by itself: half of what requests does between
+    the two is about redirects, cookies, proxies and credentials from files, none of which an order may meet.
     """
 
     def __init__(self, wire: Wire) -> None:
         super().__init__()
         self.trust_env = False
         self._wire = wire
-        adapter = _GuardedAdapter(wire)
-        self.mount("http://", adapter)
-        self.mount("https://", adapter)
+        self._pools: dict[tuple[str, str, str], HTTPConnectionPool] = {}
+        self._plain, self._secure = _pool_classes(wire)
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Return what is sent for a request. An order's, a body to an address without a query, skips what is about other requests."""
+        parts = (request.params, request.files, request.auth, request.cookies, self.params, self.auth, self.cookies, self.proxies)
+        if any(parts) or not _ADDRESS.fullmatch(request.url) or not isinstance(request.data or b"", bytes):
+            return super().prepare_request(request)
+        made = requests.PreparedRequest()
+        made.method, made.url = request.method.upper(), request.url
+        headers = {**self.headers, **(request.headers or {})}
+        made.headers = CaseInsensitiveDict({name: value for name, value in headers.items() if value is not None})
+        made.body = request.data or None
+        if made.body is None and request.json is not None:
+            made.body = json.dumps(request.json, allow_nan=False).encode()
+            made.headers.setdefault("Content-Type", "application/json")
+        if made.body is not None or made.method not in {"GET", "HEAD"}:
+            made.headers["Content-Length"] = str(len(made.body or b""))
+        return made
+
+    def merge_environment_settings(self, *_args: Any) -> Any:
+        """Say that the environment settles nothing."""
+        return {}
+
+    def get_adapter(self, url: str) -> Any:
+        """Refuse the way around `send`."""
+        raise PluginContractError(f"{url}: a venue sends through its session, not through an adapter")
 
     def send(self, request: requests.PreparedRequest, **_kwargs: Any) -> requests.Response:
         """Send one request and receive its answer to the end; whatever the SDK asked for beyond that is ignored."""
         record = self._wire.current()
         record.begin_request()
-        left_s = max(record.remaining_s(), 0.001)
-        response = super().send(request, stream=False, timeout=(left_s, left_s), allow_redirects=False, proxies={}, verify=True)
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        pool, target = self._pool(request.url or "")
+        received = _exchange(pool, request, target, max(record.remaining_s(), 0.001))
+        response = _response(request, received)
         body = response.content[:MAX_BODY_CHARACTERS].decode("utf-8", "replace")
-        record.answered(Answer(status=response.status_code, headers=headers, body=body))
+        record.answered(Answer(status=received.status, headers=dict(response.headers.lower_items()), body=body))
         return response
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Say that nothing redirects: a 307 would carry the order to another place and a 302 would turn it into a question."""
+    def close(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.values():
+            pool.close()
+        super().close()
 
+    def _pool(self, url: str) -> tuple[HTTPConnectionPool, str]:
+        address = _ADDRESS.fullmatch(url.partition("#")[0])
+        if address is None:
+            raise InvalidURL(f"{url!r} is not an http or https address; nothing was sent")
+        scheme, host, port, target = address.groups()
+        pool = self._pools.get((scheme, host, port))
+        if pool is None:
+            made = self._made_pool(scheme, host, int(port) if port else None)
+            pool = self._pools.setdefault((scheme, host, port), made)
+        return pool, target
 
-class _GuardedAdapter(HTTPAdapter):
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        super().__init__(pool_connections=POOL_SIZE, pool_maxsize=POOL_SIZE, max_retries=0)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:  # noqa: FBT001, FBT002  requests' own signature
+    def _made_pool(self, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
+        if scheme == "http":
+            return self._plain(host, port, maxsize=POOL_SIZE)
         context = create_urllib3_context()
         context.sslsocket_class = _bind(_GuardedSSLSocket, self._wire)
-        super().init_poolmanager(connections, maxsize, block, ssl_context=context, **kwargs)
-        plain, secure = _pool_classes(self._wire)
-        self.poolmanager.pool_classes_by_scheme = {"http": plain, "https": secure}
+        return self._secure(host, port, maxsize=POOL_SIZE, ssl_context=context, cert_reqs="CERT_REQUIRED", ca_certs=utils.DEFAULT_CA_BUNDLE_PATH)
+
+
+def _exchange(pool: HTTPConnectionPool, request: requests.PreparedRequest, target: str, left_s: float) -> BaseHTTPResponse:
+    """Send a request, once, and receive its whole answer; what fails is raised as requests would, since SDKs know no other."""
+    try:
+        return pool.urlopen(
+            request.method or "", target, body=request.body, headers=request.headers, retries=False, redirect=False,
+            timeout=Timeout(left_s), chunked=bool(request.body) and "Content-Length" not in request.headers,
+        )  # fmt: skip
+    except failures.ConnectTimeoutError as error:
+        kind = ConnectionFailedError if isinstance(error, failures.NewConnectionError) else ConnectTimeout
+        raise kind(error, request=request) from error
+    except failures.ReadTimeoutError as error:
+        raise ReadTimeout(error, request=request) from error
+    except failures.SSLError as error:
+        raise SSLError(error, request=request) from error
+    except (failures.HTTPError, OSError) as error:
+        raise ConnectionFailedError(error, request=request) from error
+
+
+def _response(request: requests.PreparedRequest, received: BaseHTTPResponse) -> requests.Response:
+    """Return an answer as requests shows it."""
+    response = requests.Response()
+    response.status_code = received.status
+    response.headers = CaseInsensitiveDict(received.headers)
+    response.encoding = utils.get_encoding_from_headers(response.headers)
+    response.raw, response.reason = received, received.reason or ""
+    response.request, response.url = request, request.url or ""
+    vars(response).update(_content=received.data, _content_consumed=True)  # it has come to its end already
+    return response
 
 
 class _GuardedReads:

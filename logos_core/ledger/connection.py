@@ -85,8 +85,8 @@ class Connection:
         return self._connection.changes()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Run a block as one durable transaction; anything it raises undoes it whole."""
+    def transaction(self, undone: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Run a block as one durable transaction; anything it raises undoes it whole, and then `undone` is called."""
         with self.lock:
             if self.broken:
                 raise LedgerError(self.broken)
@@ -95,6 +95,7 @@ class Connection:
                 yield
                 self._connection.execute("COMMIT")
             except BaseException as error:
+                undone()
                 self._undo()
                 if isinstance(error, apsw.Error) and not isinstance(error, apsw.ConstraintError):
                     raise self._storage_error(error) from error

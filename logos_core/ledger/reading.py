@@ -15,6 +15,7 @@ from logos_core.lifecycle import IntentState
 from logos_core.orders import Execution
 from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded
 
+FIRST_LATCH = "SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1"
 _INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at"
 
 
@@ -80,7 +81,8 @@ class LedgerReader:
 
     def unsettled(self) -> list[Recorded]:
         """Return intents that are in flight or unknown."""
-        return self._list("WHERE state IN ('in_flight', 'unknown') ORDER BY id")
+        open_ones = "SELECT intent FROM attempts WHERE outcome IS NULL UNION SELECT id FROM intents WHERE state = 'unknown'"
+        return self._list(f"WHERE id IN ({open_ones}) ORDER BY id")
 
     def working(self) -> list[Recorded]:
         """Return intents whose order may still trade."""
@@ -88,7 +90,7 @@ class LedgerReader:
 
     def duplicates(self) -> list[str]:
         """Return the venue orders beyond the first for one intent. There must never be any."""
-        return [row[0] for row in self._db.rows("SELECT venue_order_id FROM venue_orders WHERE role = 'duplicate' ORDER BY id")]
+        return [row[0] for row in self._db.rows("SELECT venue_order_id FROM venue_orders WHERE role = 'duplicate' ORDER BY intent, number")]
 
     def counts(self) -> dict[IntentState, int]:
         """Return how many intents stand in each state."""
@@ -118,12 +120,17 @@ class LedgerReader:
     def first_latch(self) -> str | None:
         """Return why new orders are stopped, or None; a ledger that cannot be asked stops them too.
 
-        Asked at the first byte, over a connection of its own: there it must not wait for another thread's write.
+        Asked at the first byte, where it must not wait for another thread's write: while one goes on, it asks over a connection of
+        its own, whose pages are colder.
         """
+        idle = self._db.lock.acquire(blocking=False)
         try:
-            row = self._watch.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
+            row = (self._db if idle else self._watch).row(FIRST_LATCH)
         except LedgerError as error:
             return str(error)
+        finally:
+            if idle:
+                self._db.lock.release()
         return None if row is None else str(row[0])
 
     def events(self, client_order_id: str | None = None) -> Iterator[StoredEvent]:
@@ -153,11 +160,7 @@ class LedgerReader:
             "SELECT number, session_id, committed_at, send_by, valid_until, position, outcome FROM attempts"
             " WHERE intent = ? ORDER BY number", intent,
         )  # fmt: skip
-        orders = self._db.rows(
-            "SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? AND role = 'primary' UNION ALL"
-            " SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? AND role <> 'primary'",
-            intent, intent,
-        )  # fmt: skip
+        orders = self._db.rows("SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? ORDER BY number", intent)
         primary = next((report for role, _, report in orders if role == "primary"), None)
         return Recorded(
             id=intent,

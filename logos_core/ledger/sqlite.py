@@ -10,8 +10,8 @@ Rules:
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -153,51 +153,57 @@ class SqliteLedger(LedgerReader):
         try:
             with self._transaction():
                 self._db.require_file()
-                self._require_free(claim)
+                before = self._free_intent(claim)  # somebody was first? A denial would speak of an order that may be live
                 denial = deny() or self._latch_denial()
                 if denial:
                     raise _DeniedError(denial)
-                intent, number = self._claim_intent(claim, now)
+                times = {"committed_at": stamp(now), "send_by": stamp(claim.send_by), "valid_until": stamp(claim.valid_until)}
+                intent, number = self._claim_intent(claim, before, times)
                 self._db.write(
                     "INSERT INTO attempts (intent, number, session_id, committed_at, send_by, valid_until, position)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    intent, number, self._session, stamp(now), stamp(claim.send_by), stamp(claim.valid_until), claim.prepared.position,
+                    intent, number, self._session, *times.values(), claim.prepared.position,
                 )  # fmt: skip
-                self._event("attempt", intent, _attempt_body(claim, number, now))
+                self._event("attempt", intent, {**times, **_attempt_body(claim, number)})
         except _DeniedError as error:
             return error.denial
         except apsw.ConstraintError as error:
             raise ClaimLostError(claim.prepared.request.client_order_id) from error
         return number
 
-    def _require_free(self, claim: Claim) -> None:
-        """Say that somebody was first before anything is denied: a denial would speak of an order that may be live."""
-        row = self._db.row("SELECT state FROM intents WHERE client_order_id = ?", claim.prepared.request.client_order_id)
-        if row is not None and IntentState(row[0]) not in MAY_ATTEMPT:
-            raise ClaimLostError(claim.prepared.request.client_order_id)
-
-    def _claim_intent(self, claim: Claim, now: datetime) -> tuple[int, int]:
-        request, order = claim.prepared.request, claim.order
-        row = self._db.row("SELECT id, state FROM intents WHERE client_order_id = ?", request.client_order_id)
-        stored = codec.dump(codec.request_body(request))
+    def _free_intent(self, claim: Claim) -> tuple[int, IntentState, int] | None:
+        """Return the intent with its latest attempt, None if it is new; raise `ClaimLostError` if it is not free."""
+        name = claim.prepared.request.client_order_id
+        row = self._db.row("SELECT id, state FROM intents WHERE client_order_id = ?", name)
         if row is None:
+            return None
+        intent, state = int(row[0]), IntentState(row[1])
+        row = self._db.row("SELECT max(number) FROM attempts WHERE intent = ?", intent)
+        latest = int(row[0] or 0) if row else 0
+        if state not in MAY_ATTEMPT or (state is IntentState.UNKNOWN and claim.proven_attempt != latest):
+            raise ClaimLostError(name)
+        return intent, state, latest
+
+    def _claim_intent(
+        self, claim: Claim, before: tuple[int, IntentState, int] | None, times: Mapping[str, str]
+    ) -> tuple[int, int]:
+        """Write the intent as in flight; return it and the number of the attempt."""
+        request, order, now = claim.prepared.request, claim.order, times["committed_at"]
+        stored = codec.dump(codec.request_body(request))
+        if before is None:
             self._db.write(
                 "INSERT INTO intents (client_order_id, strategy, intent_id, payload, symbol, state, request, valid_until,"
                 " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 request.client_order_id, claim.strategy, order.intent_id, codec.dump(order.payload()), order.symbol,
-                IntentState.IN_FLIGHT.value, stored, stamp(claim.valid_until), stamp(now), stamp(now),
+                IntentState.IN_FLIGHT.value, stored, times["valid_until"], now, now,
             )  # fmt: skip
             return self._db.inserted, 1
-        intent, state = int(row[0]), IntentState(row[1])
-        row = self._db.row("SELECT max(number) FROM attempts WHERE intent = ?", intent)
-        last = int(row[0] or 0) if row else 0
-        if state not in MAY_ATTEMPT or (state is IntentState.UNKNOWN and claim.proven_attempt != last):
-            raise ClaimLostError(request.client_order_id)
+        intent, state, latest = before
         self._db.write(
             "UPDATE intents SET state = ?, request = ?, valid_until = ?, updated_at = ? WHERE id = ?",
-            advance(state, Move.ATTEMPT).value, stored, stamp(claim.valid_until), stamp(now), intent,
+            advance(state, Move.ATTEMPT).value, stored, times["valid_until"], now, intent,
         )  # fmt: skip
-        return intent, last + 1
+        return intent, latest + 1
 
     def settle(
         self,
@@ -272,25 +278,26 @@ class SqliteLedger(LedgerReader):
         While a further attempt is in flight, the intent is its sender's. A refusal of this attempt says nothing about an earlier
         one that is still unknown: it may even be that one's consequence. A proof of absence is about this attempt and those before.
         """
+        others = self._db.rows("SELECT number, outcome FROM attempts WHERE intent = ? AND number <> ?", intent, number)
         if outcome is AttemptOutcome.ABSENT:
             self._db.write(
                 "UPDATE attempts SET outcome = 'absent' WHERE intent = ? AND outcome = 'unknown' AND number <= ?", intent, number
             )
-        doubt = self._db.row("SELECT 1 FROM attempts WHERE intent = ? AND number <> ? AND outcome = 'unknown'", intent, number)
+        proven = number if outcome is AttemptOutcome.ABSENT else 0
+        doubt = any(said == "unknown" and other > proven for other, said in others)
+        in_flight = any(said is None for _, said in others)
         if report is not None and not (report.status is OrderStatus.REJECTED and doubt):
-            self._evidence_of_order(intent)
+            if doubt or outcome is AttemptOutcome.UNKNOWN:
+                self._evidence_of_order(intent)
             state_of_order = self._take_report(intent, state, report)
-            if state_of_order is not IntentState.IN_FLIGHT and not self._in_flight(intent):
+            if state_of_order is not IntentState.IN_FLIGHT and not in_flight:
                 return state_of_order
-        if self._in_flight(intent):
+        if in_flight:
             return state
-        known = self._db.row("SELECT report FROM venue_orders WHERE intent = ? AND role = 'primary'", intent)
+        known = self._db.row("SELECT report FROM venue_orders WHERE intent = ? AND number = 0", intent)
         if known is not None:
             return _advanced(state, move_of(codec.report_from(known[0], ()).status))
         return _advanced(state, Move.LEFT_UNKNOWN if doubt else _MOVES[outcome])
-
-    def _in_flight(self, intent: int) -> bool:
-        return self._db.row("SELECT 1 FROM attempts WHERE intent = ? AND outcome IS NULL", intent) is not None
 
     def _belongs_to_another(self, intent: int, report: ExecutionReport) -> bool:
         """Say whether the venue's order is on record for another intent; that cannot be, so new orders stop."""
@@ -383,15 +390,15 @@ class SqliteLedger(LedgerReader):
         return after
 
     def _write_venue_order(self, intent: int, report: ExecutionReport) -> str:
-        stored = codec.dump(codec.report_body(report))
-        row = self._db.row("SELECT venue_order_id, symbol FROM venue_orders WHERE intent = ? AND role = 'primary'", intent)
-        role = "primary" if row is None or tuple(row) == (report.venue_order_id, report.symbol) else "duplicate"
-        self._db.write(
-            "INSERT INTO venue_orders (intent, symbol, venue_order_id, role, report) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (symbol, venue_order_id) DO UPDATE SET report = excluded.report",
-            intent, report.symbol, report.venue_order_id, role, stored,
+        """Write the venue's latest word on an order; return the order's role."""
+        row = self._db.row(
+            "INSERT INTO venue_orders (intent, number, symbol, venue_order_id, role, report)"
+            " SELECT ?1, count(*), ?2, ?3, iif(count(*) = 0, 'primary', 'duplicate'), ?4 FROM venue_orders WHERE intent = ?1"
+            " ON CONFLICT (symbol, venue_order_id) DO UPDATE SET report = excluded.report RETURNING role",
+            intent, report.symbol, report.venue_order_id, codec.dump(codec.report_body(report)),
         )  # fmt: skip
-        return role
+        assert row is not None
+        return str(row[0])
 
     def _write_execution(self, execution: Execution) -> None:
         """Write an execution once, however often the venue tells of it."""
@@ -493,16 +500,12 @@ class SqliteLedger(LedgerReader):
                 self._event("latch_released", None, {"by": by, "because": because, "latches": released})
         return released
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self) -> AbstractContextManager[None]:
         """Run a block as one durable transaction; if it is undone, so is what was remembered of it."""
-        with self._db.lock:
-            try:
-                with self._db.transaction():
-                    yield
-            except BaseException:
-                self._head = None
-                raise
+        return self._db.transaction(self._forget_head)
+
+    def _forget_head(self) -> None:
+        self._head = None
 
     def _latch(self, reason: str) -> None:
         """Set a latch; one that is set already for the same reason says it once."""
@@ -567,12 +570,9 @@ class _DeniedError(Exception):
         self.denial = denial
 
 
-def _attempt_body(claim: Claim, number: int, now: datetime) -> dict[str, Any]:
+def _attempt_body(claim: Claim, number: int) -> dict[str, Any]:
     return {
         "attempt": number,
-        "committed_at": now,
-        "send_by": claim.send_by,
-        "valid_until": claim.valid_until,
         "client_order_id": claim.prepared.request.client_order_id,
         "strategy": claim.strategy,
         "intent_id": claim.order.intent_id,

@@ -9,6 +9,7 @@ Rules:
 """
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -27,6 +28,7 @@ PREFIX = "lgs"
 ID_LENGTH = 32
 _DIGEST_BYTES = 20
 """As many as `ID_LENGTH` characters can show, in whole groups of five."""
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
 MIN_ID_LENGTH = 18
 """Fifteen characters of digest: at a thousand million intents the chance of any collision is below one in ten thousand."""
 
@@ -36,17 +38,24 @@ def client_order_id(account_id: str, strategy: str, intent_id: str, profile: IdP
 
     Lower-case letters and digits, so that a venue that folds case or cuts the id at its own limit cannot merge two of them.
     """
-    length = min(profile.max_length, ID_LENGTH)
+    length = _usable_length(profile.max_length, profile.alphabet)
+    named = json.dumps([account_id, strategy, intent_id], ensure_ascii=False).encode()
+    digest = base64.b32hexencode(hashlib.sha256(named).digest()[:_DIGEST_BYTES]).decode().lower()
+    return (PREFIX + digest)[:length]
+
+
+@functools.cache
+def _usable_length(max_length: int, alphabet: str) -> int:
+    """Return how long an id may be, once it is sure that the venue admits every character one can hold."""
+    length = min(max_length, ID_LENGTH)
     if length < MIN_ID_LENGTH:
         raise PluginContractError(
             f"client order ids of {length} characters cannot be told apart safely; {MIN_ID_LENGTH} are needed"
         )
-    named = json.dumps([account_id, strategy, intent_id], ensure_ascii=False).encode()
-    digest = base64.b32hexencode(hashlib.sha256(named).digest()[:_DIGEST_BYTES]).decode().lower()
-    made = (PREFIX + digest)[:length]
-    if not re.fullmatch(f"(?:{profile.alphabet})+", made):
-        raise PluginContractError(f"the venue's alphabet {profile.alphabet} does not admit the client order id {made}")
-    return made
+    refused = [character for character in PREFIX + _DIGITS if not re.fullmatch(alphabet, character)]
+    if refused:
+        raise PluginContractError(f"the venue's alphabet {alphabet} does not admit {''.join(refused)!r} in a client order id")
+    return length
 
 
 class Verdict(StrEnum):

@@ -73,11 +73,11 @@ def break_commits(session, *, after=0):
     """Let the ledger's transactions fail from the `after`-th on, as a broken disk would."""
     real, count = session.ledger._db.transaction, [0]
 
-    def transaction():
+    def transaction(undone):
         count[0] += 1
         if count[0] > after:
             session.ledger._db.broken = "the disk is broken"
-        return real()
+        return real(undone)
 
     session.ledger._db.transaction = transaction
 

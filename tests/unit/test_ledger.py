@@ -571,18 +571,17 @@ _ATTEMPT = (
         (_ATTEMPT.format(number=1, outcome="'unknown'"), "UNIQUE constraint failed: attempts"),
         ("INSERT INTO attempts VALUES (1, 3, 'nobody', 'a', 'b', 'c', NULL, NULL, 'unknown', NULL)", "FOREIGN KEY"),
         (
-            "INSERT INTO venue_orders VALUES (9, 1, 'BTC/USDT', 'v9', 'primary', '{}')",
+            "INSERT INTO venue_orders VALUES (2, 0, 'BTC/USDT', 'v9', 'primary', '{}')",
             "UNIQUE constraint failed: venue_orders.intent",
         ),
-        ("INSERT INTO venue_orders VALUES (9, 1, 'BTC/USDT', 'v9', 'chief', '{}')", "CHECK"),
+        ("INSERT INTO venue_orders VALUES (2, 1, 'BTC/USDT', 'v9', 'primary', '{}')", "CHECK"),
+        ("INSERT INTO venue_orders VALUES (2, 1, 'BTC/USDT', 'v9', 'chief', '{}')", "CHECK"),
         ("UPDATE intents SET created_at = x'00'", "cannot store BLOB value in TEXT column"),
     ],
 )
 def test_the_file_itself_refuses_what_would_break_the_promise(book, sql, what):
     book.claim()
     book.ledger.adopt([report_of("lgs2")], None)
-    raw(book, "UPDATE venue_orders SET intent = 1")
-
     with pytest.raises(apsw.Error, match=what):
         raw(book, sql)
 

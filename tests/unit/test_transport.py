@@ -278,7 +278,7 @@ def tls(certificate):
 @pytest.fixture
 def trusted(certificate, monkeypatch):
     """Trust the certificate where requests looks when it verifies."""
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate / "cert.crt"))
+    monkeypatch.setattr("requests.utils.DEFAULT_CA_BUNDLE_PATH", str(certificate / "cert.crt"))
 
 
 def test_over_tls_gates_run_after_the_handshake_and_before_the_first_application_byte(serve, tls, trusted):

@@ -32,7 +32,7 @@ CREATE TABLE intents (
     watched         INTEGER NOT NULL DEFAULT 0   -- closed by a person: if it appears, it is adopted and the switch latches
 ) STRICT;
 
-CREATE INDEX intents_unsettled ON intents (id) WHERE state IN ('in_flight', 'unknown');
+CREATE INDEX intents_unknown ON intents (id) WHERE state = 'unknown';
 CREATE INDEX intents_working ON intents (id) WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel');
 
 -- One row per request that may have left. An open outcome means: in flight.
@@ -52,19 +52,18 @@ CREATE TABLE attempts (
 
 CREATE UNIQUE INDEX attempts_one_in_flight ON attempts (intent) WHERE outcome IS NULL;
 
--- 1:N per intent: a second primary is recorded as a duplicate, never overlooked.
+-- 1:N per intent: a second primary is recorded as a duplicate, never overlooked. The primary is number 0, so there can be but one.
 CREATE TABLE venue_orders (
-    id             INTEGER PRIMARY KEY,
     intent         INTEGER NOT NULL REFERENCES intents (id),
+    number         INTEGER NOT NULL,
     symbol         TEXT NOT NULL,
     venue_order_id TEXT NOT NULL,
     role           TEXT NOT NULL CHECK (role IN ('primary', 'leg', 'replacement', 'duplicate')),
     report         TEXT NOT NULL,
-    UNIQUE (symbol, venue_order_id)
-) STRICT;
-
-CREATE UNIQUE INDEX venue_orders_one_primary ON venue_orders (intent) WHERE role = 'primary';
-CREATE INDEX venue_orders_others ON venue_orders (intent) WHERE role <> 'primary';
+    PRIMARY KEY (intent, number),
+    UNIQUE (symbol, venue_order_id),
+    CHECK ((role = 'primary') = (number = 0))
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE executions (
     id             INTEGER PRIMARY KEY,
