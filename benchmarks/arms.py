@@ -1,7 +1,7 @@
 """What is measured: per SDK a simulated venue in a process of its own, a bare client and a guarded Adapter.
 
-The bare client is the SDK's own class with its own plain session, its retries and limiters off. It makes the very call that the
-guarded path makes: the SDK's endpoint with fields already made, not the models in front of it, so what remains is the guard.
+The bare client is the SDK's own class with its own plain session, its retries and limiters off. Its call is the one its
+documentation shows for an order: what somebody would write who had no guard. On both sides the order object is made beforehand.
 
 `python -m benchmarks.arms NAME` serves a venue until its standard input closes.
 """
@@ -21,15 +21,14 @@ from urllib.request import urlopen
 from attrs import frozen
 
 from logos_core import Adapter, Order
-from logos_core.hookspecs import PreparedOrder
-from logos_core.orders import OrderRequest, OrderType, Side, TimeInForce
+from logos_core.orders import TimeInForce
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "bench"
 PLENTY = Decimal(10**15)
 
-Bare = Callable[[Mapping[str, Any]], object]
-"""Sends the fields of one order through the SDK, unguarded."""
+Bare = Callable[[str], Callable[[], object]]
+"""Makes the call that sends a resting order under a client order id through the SDK, unguarded."""
 
 
 @frozen(kw_only=True)
@@ -57,31 +56,55 @@ class Desk:
 
 def _bare_alpaca(url: str) -> Bare:
     from alpaca.trading.client import TradingClient
+    from alpaca.trading.requests import LimitOrderRequest
 
-    client = TradingClient(KEY, KEY, paper=True, url_override=url, raw_data=True)
+    client = TradingClient(KEY, KEY, paper=True, url_override=url)
     client._retry = 0
     client._retry_codes = []
-    return lambda fields: client.post("/orders", dict(fields))
+    desk = DESKS["alpaca"]
+
+    def made(client_order_id: str) -> Callable[[], object]:
+        order = LimitOrderRequest(
+            symbol=desk.symbol, qty=float(desk.quantity), limit_price=float(desk.price), side="buy", time_in_force="gtc",
+            client_order_id=client_order_id,
+        )  # fmt: skip
+        return lambda: client.submit_order(order)
+
+    return made
 
 
 def _bare_oanda(url: str) -> Bare:
     from oandapyV20 import API
+    from oandapyV20.contrib.requests import LimitOrderRequest
     from oandapyV20.endpoints.orders import OrderCreate
     from oandapyV20.oandapyV20 import TRADING_ENVIRONMENTS
 
     name = f"bare {url}"
     TRADING_ENVIRONMENTS[name] = {"api": url, "stream": url}
     client = API(access_token=KEY, environment=name)
-    account = DESKS["oanda"].options["account"]
-    return lambda fields: client.request(OrderCreate(account, data={"order": dict(fields)}))
+    desk = DESKS["oanda"]
+
+    def made(client_order_id: str) -> Callable[[], object]:
+        order = LimitOrderRequest(desk.symbol, units=desk.quantity, price=desk.price, clientExtensions={"id": client_order_id})
+        return lambda: client.request(OrderCreate(desk.options["account"], data=order.data))
+
+    return made
 
 
 def _bare_binance(url: str) -> Bare:
     import ccxt
 
-    client = ccxt.binance({"apiKey": KEY, "secret": KEY, "enableRateLimit": False, "options": {"maxRetriesOnFailure": 0}})
+    options = {"maxRetriesOnFailure": 0, "fetchMarkets": {"types": ["spot"]}, "fetchMargins": False, "fetchCurrencies": False}
+    client = ccxt.binance({"apiKey": KEY, "secret": KEY, "enableRateLimit": False, "options": options})
     client.urls["api"] = dict.fromkeys(("public", "private"), f"{url}/api/v3")
-    return lambda fields: client.privatePostOrder(dict(fields))
+    client.load_markets()
+    desk = DESKS["binance"]
+
+    def made(client_order_id: str) -> Callable[[], object]:
+        more = {"newClientOrderId": client_order_id}
+        return lambda: client.create_order(desk.symbol, "limit", "buy", float(desk.quantity), float(desk.price), more)
+
+    return made
 
 
 DESKS = {
@@ -202,25 +225,6 @@ def order(desk: Desk, intent_id: str) -> Order:
     return Order.limit(
         desk.symbol, "buy", quantity=desk.quantity, price=desk.price, intent_id=intent_id, time_in_force=TimeInForce.GTC
     )
-
-
-def fields_of(adapter: Adapter, desk: Desk) -> Callable[[str], Mapping[str, Any]]:
-    """Return what makes the fields of an order that rests, as the plugin makes them, under a client order id of the caller's."""
-
-    def made(client_order_id: str) -> Mapping[str, Any]:
-        request = OrderRequest(
-            client_order_id=client_order_id,
-            symbol=desk.symbol,
-            side=Side.BUY,
-            order_type=OrderType.LIMIT,
-            quantity=Decimal(desk.quantity),
-            price=Decimal(desk.price),
-            time_in_force=TimeInForce.GTC,
-        )
-        prepared: PreparedOrder = adapter._parts.venue.prepare(request)
-        return prepared.wire
-
-    return made
 
 
 @contextmanager

@@ -26,14 +26,13 @@ def over_floor(name: str, folder: Path, *, blocks: int, iterations: int = ITERAT
     numbers = itertools.count()
     log = floor.RawLog(_same_disk(folder) / "floor.log")
     with Simulator(name) as simulator, arms.guarded(simulator, folder) as adapter:
-        send = desk.bare(simulator.url)
-        fields_for = arms.fields_of(adapter, desk)
+        made = desk.bare(simulator.url)
 
         def bare() -> float:
-            fields = fields_for(f"flr{next(numbers):029d}")
+            send = made(f"flr{next(numbers):029d}")
             started_s = time.perf_counter()
             log.append()
-            send(fields)
+            send()
             log.append()
             return time.perf_counter() - started_s
 

@@ -9,62 +9,72 @@ requests' own timeout holds for a single read, so a server that drips one byte a
 Importing this module imports requests, so a venue imports it inside its factory.
 """
 
+import functools
+import http.client
 import json
 import re
+import select
 import socket
 import ssl
+import threading
+import weakref
+import zlib
 from typing import Any
 
 import requests
-from requests import utils
-from requests.exceptions import ConnectionError as ConnectionFailedError
-from requests.exceptions import ConnectTimeout, InvalidURL, ReadTimeout, SSLError
+from requests import exceptions, utils
 from requests.structures import CaseInsensitiveDict
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
-from urllib3 import exceptions as failures
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.ssl_ import create_urllib3_context
 
 from logos_core.errors import PluginContractError
 from logos_core.wire import Answer, Wire
 
-POOL_SIZE = 10
+MAX_IDLE = 10
+"""How many connections to one host are kept open between requests."""
 MAX_BODY_CHARACTERS = 16_384
 """How much of an answer is kept as evidence."""
 
 _ADDRESS = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?(/[!-\"$-~]*)")
 """Scheme, host, port and target of an address that needs no quoting: nothing in it but visible ASCII, and no fragment."""
+_RAW_DEFLATE, _GZIP_OR_ZLIB = -zlib.MAX_WBITS, zlib.MAX_WBITS | 32
+
+Origin = tuple[str, str, str | None]
+"""Scheme, host and port."""
 
 
 class GuardedSession(requests.Session):
     """A session that does what `wire` allows and nothing on its own account.
 
-    Hand it to the SDK in place of its own session. It hands each request to urllib3 by itself: half of what requests does between
-    the two is about redirects, cookies, proxies and credentials from files, none of which an order may meet.
+    Hand it to the SDK in place of its own session. It speaks HTTP through the standard library: most of what requests and urllib3 do
+    between the SDK and the socket is about redirects, cookies, proxies, retries and credentials from files, none of which an order
+    may meet, and all of which it would wait for.
     """
 
     def __init__(self, wire: Wire) -> None:
         super().__init__()
         self.trust_env = False
+        self.headers["Accept-Encoding"] = "gzip, deflate"  # whatever else is installed, no more is understood here
         self._wire = wire
-        self._pools: dict[tuple[str, str, str], HTTPConnectionPool] = {}
-        self._plain, self._secure = _pool_classes(wire)
+        self._idle: dict[Origin, list[http.client.HTTPConnection]] = {}
+        self._lock = threading.Lock()
+        weakref.finalize(self, _close, self._idle)  # SDKs forget to
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """Return what is sent for a request. An order's, a body to an address without a query, skips what is about other requests."""
-        parts = (request.params, request.files, request.auth, request.cookies, self.params, self.auth, self.cookies, self.proxies)
-        if any(parts) or not _ADDRESS.fullmatch(request.url) or not isinstance(request.data or b"", bytes):
+        headers = {**self.headers, **(request.headers or {})}
+        parts = (request.params, request.files, request.auth, request.cookies, self.params, self.auth, self.cookies)
+        if (
+            any(parts)
+            or None in headers.values()
+            or not isinstance(request.data or b"", bytes)
+            or not _ADDRESS.fullmatch(request.url)
+        ):
             return super().prepare_request(request)
         made = requests.PreparedRequest()
-        made.method, made.url = request.method.upper(), request.url
-        headers = {**self.headers, **(request.headers or {})}
-        made.headers = CaseInsensitiveDict({name: value for name, value in headers.items() if value is not None})
+        made.method, made.url, made.headers = request.method.upper(), request.url, CaseInsensitiveDict(headers)
         made.body = request.data or None
         if made.body is None and request.json is not None:
             made.body = json.dumps(request.json, allow_nan=False).encode()
             made.headers.setdefault("Content-Type", "application/json")
-        if made.body is not None or made.method not in {"GET", "HEAD"}:
-            made.headers["Content-Length"] = str(len(made.body or b""))
         return made
 
     def merge_environment_settings(self, *_args: Any) -> Any:
@@ -76,69 +86,148 @@ class GuardedSession(requests.Session):
         raise PluginContractError(f"{url}: a venue sends through its session, not through an adapter")
 
     def send(self, request: requests.PreparedRequest, **_kwargs: Any) -> requests.Response:
-        """Send one request and receive its answer to the end; whatever the SDK asked for beyond that is ignored."""
+        """Send one request and receive its answer to the end; whatever the SDK asked for beyond that is ignored.
+
+        What fails is raised as requests would raise it, since SDKs know no other.
+        """
         record = self._wire.current()
         record.begin_request()
-        pool, target = self._pool(request.url or "")
-        received = _exchange(pool, request, target, max(record.remaining_s(), 0.001))
-        response = _response(request, received)
+        address = _ADDRESS.fullmatch((request.url or "").partition("#")[0])
+        if address is None:
+            raise exceptions.InvalidURL(f"{request.url!r} is not an http or https address; nothing was sent")
+        *origin, target = address.groups()
+        try:
+            response = self._exchange((origin[0], origin[1], origin[2]), target, request, max(record.remaining_s(), 0.001))
+        except ssl.SSLError as error:
+            raise exceptions.SSLError(error, request=request) from error
+        except TimeoutError as error:
+            raise exceptions.ReadTimeout(error, request=request) from error
+        except (OSError, http.client.HTTPException, zlib.error) as error:
+            if isinstance(error, exceptions.RequestException):
+                raise
+            raise exceptions.ConnectionError(error, request=request) from error
         body = response.content[:MAX_BODY_CHARACTERS].decode("utf-8", "replace")
-        record.answered(Answer(status=received.status, headers=dict(response.headers.lower_items()), body=body))
+        record.answered(Answer(status=response.status_code, headers=dict(response.headers.lower_items()), body=body))
         return response
 
     def close(self) -> None:
-        """Close every connection."""
-        for pool in self._pools.values():
-            pool.close()
+        """Close every connection that is idle."""
+        with self._lock:
+            _close(self._idle)
         super().close()
 
-    def _pool(self, url: str) -> tuple[HTTPConnectionPool, str]:
-        address = _ADDRESS.fullmatch(url.partition("#")[0])
-        if address is None:
-            raise InvalidURL(f"{url!r} is not an http or https address; nothing was sent")
-        scheme, host, port, target = address.groups()
-        pool = self._pools.get((scheme, host, port))
-        if pool is None:
-            made = self._made_pool(scheme, host, int(port) if port else None)
-            pool = self._pools.setdefault((scheme, host, port), made)
-        return pool, target
+    def _exchange(self, origin: Origin, target: str, request: requests.PreparedRequest, left_s: float) -> requests.Response:
+        connection = self._connection(origin, left_s, request)
+        try:
+            body = request.body.encode() if isinstance(request.body, str) else request.body
+            if not isinstance(body or b"", bytes):
+                raise PluginContractError("a request's body must be bytes or text, known before it is sent")
+            connection.request(request.method or "", target, body, request.headers)
+            received = connection.getresponse()
+            response = _response(request, received, received.read())
+        except BaseException:
+            connection.close()
+            raise
+        if received.will_close:
+            connection.close()
+        else:
+            self._keep(origin, connection)
+        return response
 
-    def _made_pool(self, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
+    def _connection(self, origin: Origin, left_s: float, request: requests.PreparedRequest) -> http.client.HTTPConnection:
+        """Return an idle connection that the other end has not closed, or a new one."""
+        while True:
+            with self._lock:
+                kept = self._idle.get(origin)
+                connection = kept.pop() if kept else None
+            if connection is None:
+                break
+            if not _is_readable(connection.sock):  # nothing was asked for, so anything to read is the end
+                return connection
+            connection.close()
+        scheme, host, port = origin
+        number = int(port) if port else None
         if scheme == "http":
-            return self._plain(host, port, maxsize=POOL_SIZE)
-        context = create_urllib3_context()
+            connection = _PlainConnection(self._wire, host.strip("[]"), number, timeout=left_s)
+        else:
+            connection = http.client.HTTPSConnection(host.strip("[]"), number, timeout=left_s, context=self._context)
+        try:
+            connection.connect()
+        except TimeoutError as error:
+            connection.close()
+            raise exceptions.ConnectTimeout(error, request=request) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _keep(self, origin: Origin, connection: http.client.HTTPConnection) -> None:
+        with self._lock:
+            kept = self._idle.setdefault(origin, [])
+            if len(kept) < MAX_IDLE:
+                kept.append(connection)
+                return
+        connection.close()
+
+    @functools.cached_property
+    def _context(self) -> ssl.SSLContext:
+        """What a TLS connection is checked against: the certificates that requests ships, whatever the SDK asked for."""
+        context = ssl.create_default_context(cafile=utils.DEFAULT_CA_BUNDLE_PATH)
         context.sslsocket_class = _bind(_GuardedSSLSocket, self._wire)
-        return self._secure(host, port, maxsize=POOL_SIZE, ssl_context=context, cert_reqs="CERT_REQUIRED", ca_certs=utils.DEFAULT_CA_BUNDLE_PATH)
+        return context
 
 
-def _exchange(pool: HTTPConnectionPool, request: requests.PreparedRequest, target: str, left_s: float) -> BaseHTTPResponse:
-    """Send a request, once, and receive its whole answer; what fails is raised as requests would, since SDKs know no other."""
-    try:
-        return pool.urlopen(
-            request.method or "", target, body=request.body, headers=request.headers, retries=False, redirect=False,
-            timeout=Timeout(left_s), chunked=bool(request.body) and "Content-Length" not in request.headers,
-        )  # fmt: skip
-    except failures.ConnectTimeoutError as error:
-        kind = ConnectionFailedError if isinstance(error, failures.NewConnectionError) else ConnectTimeout
-        raise kind(error, request=request) from error
-    except failures.ReadTimeoutError as error:
-        raise ReadTimeout(error, request=request) from error
-    except failures.SSLError as error:
-        raise SSLError(error, request=request) from error
-    except (failures.HTTPError, OSError) as error:
-        raise ConnectionFailedError(error, request=request) from error
+class _PlainConnection(http.client.HTTPConnection):
+    """A connection whose socket is guarded.
+
+    A TLS connection's is guarded by its context; guarding the plain socket beneath it would count the handshake as a first byte.
+    """
+
+    def __init__(self, wire: Wire, host: str, port: int | None, *, timeout: float) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._guarded = _bind(_GuardedSocket, wire)
+
+    def connect(self) -> None:
+        super().connect()
+        plain = self.sock
+        self.sock = self._guarded(plain.family, plain.type, plain.proto, fileno=plain.detach())
 
 
-def _response(request: requests.PreparedRequest, received: BaseHTTPResponse) -> requests.Response:
+def _close(idle: dict[Origin, list[http.client.HTTPConnection]]) -> None:
+    while idle:
+        for connection in idle.popitem()[1]:
+            connection.close()
+
+
+def _is_readable(connected: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connected, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _response(request: requests.PreparedRequest, received: http.client.HTTPResponse, body: bytes) -> requests.Response:
     """Return an answer as requests shows it."""
+    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for name, value in received.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     response = requests.Response()
-    response.status_code = received.status
-    response.headers = CaseInsensitiveDict(received.headers)
-    response.encoding = utils.get_encoding_from_headers(response.headers)
-    response.raw, response.reason = received, received.reason or ""
+    response.status_code, response.reason = received.status, received.reason
+    response.headers, response.encoding = headers, utils.get_encoding_from_headers(headers)
     response.request, response.url = request, request.url or ""
-    vars(response).update(_content=received.data, _content_consumed=True)  # it has come to its end already
+    vars(response).update(_content=_decoded(body, headers.get("Content-Encoding", "")), _content_consumed=True)
     return response
+
+
+def _decoded(body: bytes, encoding: str) -> bytes:
+    """Return a body as it was before it was compressed."""
+    if encoding.lower() in {"", "identity"} or not body:
+        return body
+    if encoding.lower() not in {"gzip", "x-gzip", "deflate"}:
+        raise exceptions.ContentDecodingError(f"the answer is encoded as {encoding!r}, which was not asked for")
+    try:
+        return zlib.decompress(body, _GZIP_OR_ZLIB)
+    except zlib.error:
+        return zlib.decompress(body, _RAW_DEFLATE)  # what some servers call deflate
 
 
 class _GuardedReads:
@@ -187,27 +276,3 @@ def _left_s(left_s: float) -> float:
 
 def _bind(cls: type[Any], wire: Wire) -> type[Any]:
     return type(cls.__name__, (cls,), {"wire": wire})
-
-
-def _pool_classes(wire: Wire) -> tuple[type[HTTPConnectionPool], type[HTTPSConnectionPool]]:
-    """Return urllib3's pools, with connections whose sockets are guarded.
-
-    TLS sockets are guarded by the SSL context; guarding the plain socket beneath them would count the handshake as a first byte.
-    """
-    guarded = _bind(_GuardedSocket, wire)
-
-    class PlainConnection(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            plain = super()._new_conn()
-            timeout_s = plain.gettimeout()
-            own: socket.socket = guarded(plain.family, plain.type, plain.proto, fileno=plain.detach())
-            own.settimeout(timeout_s)
-            return own
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = PlainConnection
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = HTTPSConnection
-
-    return PlainPool, SecurePool

@@ -90,7 +90,10 @@ class LedgerReader:
 
     def duplicates(self) -> list[str]:
         """Return the venue orders beyond the first for one intent. There must never be any."""
-        return [row[0] for row in self._db.rows("SELECT venue_order_id FROM venue_orders WHERE role = 'duplicate' ORDER BY intent, number")]
+        return [
+            row[0]
+            for row in self._db.rows("SELECT venue_order_id FROM venue_orders WHERE role = 'duplicate' ORDER BY intent, number")
+        ]
 
     def counts(self) -> dict[IntentState, int]:
         """Return how many intents stand in each state."""

@@ -184,9 +184,7 @@ class SqliteLedger(LedgerReader):
             raise ClaimLostError(name)
         return intent, state, latest
 
-    def _claim_intent(
-        self, claim: Claim, before: tuple[int, IntentState, int] | None, times: Mapping[str, str]
-    ) -> tuple[int, int]:
+    def _claim_intent(self, claim: Claim, before: tuple[int, IntentState, int] | None, times: Mapping[str, str]) -> tuple[int, int]:
         """Write the intent as in flight; return it and the number of the attempt."""
         request, order, now = claim.prepared.request, claim.order, times["committed_at"]
         stored = codec.dump(codec.request_body(request))

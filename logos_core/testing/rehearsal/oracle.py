@@ -77,7 +77,9 @@ def read(path: Path) -> Books:
         connection.execute("BEGIN")
         intents = _rows(connection, "SELECT id, client_order_id, strategy, intent_id, symbol, state FROM intents ORDER BY id")
         parts = {
-            "orders": _rows(connection, "SELECT intent, symbol, venue_order_id, role, report FROM venue_orders ORDER BY intent, number"),
+            "orders": _rows(
+                connection, "SELECT intent, symbol, venue_order_id, role, report FROM venue_orders ORDER BY intent, number"
+            ),
             "attempts": _rows(connection, "SELECT intent, number, committed_at, outcome FROM attempts ORDER BY intent, number"),
             "executions": _rows(
                 connection, "SELECT intent, symbol, execution_id, venue_order_id, body FROM executions ORDER BY id"
