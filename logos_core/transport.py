@@ -75,6 +75,8 @@ class GuardedSession(requests.Session):
         if made.body is None and request.json is not None:
             made.body = json.dumps(request.json, allow_nan=False).encode()
             made.headers.setdefault("Content-Type", "application/json")
+        if made.body is None and made.method not in {"GET", "HEAD"}:
+            made.headers["Content-Length"] = "0"
         return made
 
     def merge_environment_settings(self, *_args: Any) -> Any:

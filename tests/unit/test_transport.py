@@ -1,10 +1,12 @@
 """The guarded session against servers that behave badly, on the loopback interface."""
 
 import datetime as dt
+import gzip
 import socket
 import ssl
 import threading
 import time
+import zlib
 from contextlib import contextmanager, nullcontext, suppress
 
 import pytest
@@ -232,6 +234,151 @@ def test_what_the_sdk_asks_for_beyond_the_request_is_ignored(serve):
         session.get(url(server), timeout=60, stream=True)
 
     assert time.monotonic() - began < 2
+
+
+def answered(head, body=b"{}"):
+    return b"HTTP/1.1 200 OK\r\n" + head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"json": {"symbol": "AAPL", "note": "\u00e9", "qty": "1"}, "headers": {"X-Key": "1"}},
+        {"json": {}},
+        {"json": {"qty": "1"}, "headers": {"content-type": "application/json; charset=utf-8", "user-agent": "sdk"}},
+        {"data": b"symbol=BTCUSDT&side=BUY", "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+        {"data": {"symbol": "BTC/USDT", "side": ["a", "b"]}},
+        {"data": "caf\u00e9"},
+        {"params": {"after": "2026-01-01T00:00:00Z", "ids": ["1", "2"]}},
+        {"headers": {"Accept": None}},
+        {"auth": ("name", "word")},
+        {"files": {"one": b"two"}},
+        {},
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+def test_what_is_sent_is_what_requests_itself_would_send(serve, method, asked):
+    """Line by line but for their order, and for what requests adds out of its own libraries."""
+    server = serve()
+    with requests.Session() as plain:
+        plain.trust_env = False
+        plain.headers["Accept-Encoding"] = "gzip, deflate"
+        plain.request(method, url(server, "/v2/orders%20x"), **asked)
+    with operation() as (session, _):
+        session.request(method, url(server, "/v2/orders%20x"), **asked)
+
+    (head, body), (own_head, own_body) = (_parts(data) for data in server.received)
+    assert (head, body) == (own_head, own_body)
+
+
+def _parts(data):
+    head, _, body = data.partition(b"\r\n\r\n")
+    boundary = next((line.partition(b"boundary=")[2] for line in head.split(b"\r\n") if b"boundary=" in line), b"")
+    if boundary:
+        head, body = head.replace(boundary, b"-"), body.replace(boundary, b"-")
+    request, *lines = head.split(b"\r\n")
+    return (request, {name.lower(): value for name, _, value in (line.partition(b": ") for line in lines)}), body
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        (b"gzip", gzip.compress(b"[1]")),
+        (b"deflate", zlib.compress(b"[1]")),
+        (b"deflate", zlib.compress(b"[1]", wbits=-zlib.MAX_WBITS)),
+        (b"identity", b"[1]"),
+    ],
+)
+def test_a_compressed_answer_is_read(serve, encoding, body):
+    server = serve(lambda c: c.sendall(answered(b"Content-Encoding: " + encoding + b"\r\n", body)))
+    with operation() as (session, record):
+        assert [1] == session.post(url(server)).json()
+
+    assert "[1]" == record.answer.body
+
+
+@pytest.mark.parametrize(("encoding", "body"), [(b"br", b"[1]"), (b"gzip", b"[1]"), (b"gzip", gzip.compress(b"[1]" * 99)[:-9])])
+def test_an_answer_that_cannot_be_decoded_is_no_answer(serve, encoding, body):
+    server = serve(lambda c: c.sendall(answered(b"Content-Encoding: " + encoding + b"\r\n", body)))
+    with operation() as (session, record), pytest.raises(requests.RequestException):
+        session.post(url(server))
+
+    assert (Phase.SENT, 1) == (record.phase, len(server.received))
+
+
+def test_an_answer_in_chunks_is_received_to_its_end(serve):
+    server = serve(lambda c: c.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[1\r\n1\r\n]\r\n0\r\n\r\n"))
+    with operation() as (session, record):
+        assert [1] == session.post(url(server)).json()
+
+
+def test_headers_that_come_twice_are_both_kept(serve):
+    server = serve(lambda c: c.sendall(answered(b"X-Limit: 1\r\nx-limit: 2\r\n")))
+    with operation() as (session, record):
+        assert "1, 2" == session.post(url(server)).headers["X-LIMIT"]
+
+    assert "1, 2" == record.answer.headers["x-limit"]
+
+
+def test_a_connection_is_used_again_unless_the_other_end_has_closed_it(serve):
+    def twice(connection):
+        connection.sendall(OK)
+        server.received.append(_whole_request(connection))
+        connection.sendall(OK)
+
+    server = serve(twice)
+    wire = Wire(SystemClock(), 5.0)
+    with GuardedSession(wire) as session:
+        for _ in range(3):
+            with wire.operation(Operation.SUBMIT):
+                assert 200 == session.post(url(server)).status_code
+            time.sleep(0.05)  # the server closes after two
+
+    assert (3, 2) == (len([data for data in server.received if data]), server.handshakes)
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/", "http:///path", "file:///etc/passwd", "http://user@127.0.0.1/"])
+def test_an_address_that_is_none_is_refused_before_anything_is_sent(address):
+    with operation() as (session, record), pytest.raises(requests.RequestException):
+        made = requests.Request("POST", "http://127.0.0.1/").prepare()
+        made.url = address
+        session.send(made)
+
+    assert Phase.NOTHING_SENT is record.phase
+
+
+def test_there_is_no_way_around(serve):
+    server = serve()
+    with operation() as (session, record), pytest.raises(PluginContractError):
+        session.get_adapter(url(server)).send(requests.Request("POST", url(server)).prepare())
+
+    assert [] == server.received
+
+
+def test_a_body_of_unknown_length_is_refused(serve):
+    server = serve()
+    with operation() as (session, record), pytest.raises(PluginContractError):
+        session.post(url(server), data=iter([b"one", b"two"]))
+
+    assert ([], Phase.NOTHING_SENT) == (server.received, record.phase)
+
+
+def test_a_session_that_is_forgotten_closes_its_connections(serve):
+    ended = threading.Event()
+
+    def keep(connection):
+        connection.sendall(OK)
+        if not connection.recv(1):
+            ended.set()
+
+    server = serve(keep)
+    wire = Wire(SystemClock(), 5.0)
+    session = GuardedSession(wire)
+    with wire.operation(Operation.SUBMIT):
+        session.post(url(server))
+    del session
+
+    assert ended.wait(2)
 
 
 # -------------------------------------------------------------------------------------------------------------------- TLS

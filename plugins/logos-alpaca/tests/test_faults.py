@@ -66,7 +66,7 @@ def test_the_table_names_every_fault():
 @pytest.mark.parametrize("kind", FAULTS)
 def test_each_fault_costs_one_request_and_a_lookup_tells_what_came_of_it(open_desk, kind):
     outcome, phase, orders = FAULTS[kind]
-    desk = open_desk(timeout_s=0.4)
+    desk = open_desk(timeout_s=1.0)
     desk.fault(kind, nth=1)
 
     reply = desk.submit()

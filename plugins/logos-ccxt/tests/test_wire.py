@@ -296,10 +296,10 @@ def test_a_host_that_is_not_binances_is_refused(url):
 
 def test_trap_the_sdk_would_log_the_key(desk, caplog):
     with caplog.at_level(logging.DEBUG):
+        logging.getLogger("ccxt").debug("heard")
         desk.submit(desk.market())
 
-    assert [] == [record for record in caplog.records if "X-MBX-APIKEY" in record.getMessage()]
-    assert caplog.records
+    assert ["heard"] == [record.getMessage() for record in caplog.records]
 
 
 def test_trap_messages_of_the_sdk_hold_the_signed_address(desk):
