@@ -308,7 +308,7 @@ def test_an_answer_that_cannot_be_decoded_is_no_answer(serve, encoding, body):
 
 def test_an_answer_in_chunks_is_received_to_its_end(serve):
     server = serve(lambda c: c.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[1\r\n1\r\n]\r\n0\r\n\r\n"))
-    with operation() as (session, record):
+    with operation() as (session, _record):
         assert [1] == session.post(url(server)).json()
 
 
@@ -349,7 +349,7 @@ def test_an_address_that_is_none_is_refused_before_anything_is_sent(address):
 
 def test_there_is_no_way_around(serve):
     server = serve()
-    with operation() as (session, record), pytest.raises(PluginContractError):
+    with operation() as (session, _record), pytest.raises(PluginContractError):
         session.get_adapter(url(server)).send(requests.Request("POST", url(server)).prepare())
 
     assert [] == server.received
