@@ -11,7 +11,7 @@ import pytest
 from logos_core.clock import ManualClock
 from logos_core.testing import scripted
 from logos_core.testing.scripted import ScriptedSession, ScriptedVenue
-from tests.unit.making import Book
+from tests.unit.making import Book, Loopback
 
 
 @pytest.fixture
@@ -36,6 +36,14 @@ def desk(tmp_path: Path):
     yield start
     for session in opened:
         session.die()
+
+
+@pytest.fixture(params=["alpaca", "ccxt:binance", "oanda"])
+def loopback(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loopback]:
+    """Each venue in turn, behind its real SDK."""
+    made = Loopback(request.param, tmp_path)
+    with made.server:
+        yield made
 
 
 @pytest.fixture

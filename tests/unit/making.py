@@ -7,12 +7,18 @@ from typing import Any
 
 from attrs import evolve
 
+from logos_core import Adapter
 from logos_core.clock import ManualClock
 from logos_core.hookspecs import PreparedOrder
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.orders import Execution, ExecutionReport, Order, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from logos_core.records import Claim, LedgerIdentity
 from logos_core.testing import scripted
+from logos_core.testing.faults import Fault, FaultKind, FaultPlan
+from logos_core.testing.rehearsal.presets import CREDENTIAL, embedded
+from logos_core.testing.rehearsal.scenario import price_at, unit_of
+from logos_core.testing.rehearsal.simulator import application
+from logos_core.testing.server import HttpRequest, HttpResponse, LoopbackServer, WireEntry
 
 OWNER = LedgerIdentity(venue="scripted", environment="simulator", account_id="ACCOUNT-1")
 
@@ -116,3 +122,48 @@ class Book:
 
     def kinds(self) -> list[str]:
         return [event.kind for event in self.ledger.events()]
+
+
+class Loopback:
+    """A simulated venue on the loopback interface, and sessions that reach it through the venue's real SDK."""
+
+    def __init__(self, venue: str, folder: Path) -> None:
+        self.name = venue
+        self.folder = folder
+        self.app = application(venue)
+        self.server = LoopbackServer(self.app, hold_s=10)
+        self.instrument = self.app.exchange.instruments()[0]
+        self.processed: list[HttpRequest] = []
+        handle = self.app.handle
+
+        def note(request: HttpRequest) -> HttpResponse:
+            self.processed.append(request)
+            return handle(request)
+
+        self.app.handle = note  # type: ignore[method-assign]
+
+    def preset(self) -> Path:
+        """Write the venue's own simulator preset, for this simulator."""
+        path = self.folder / "preset.toml"
+        known = next(preset for preset in embedded() if preset.venue == self.name)
+        path.write_text(known.text(self.server.url, self.folder / "runs", timeout_s=2.0))
+        return path
+
+    def open(self) -> Adapter:
+        return Adapter.open(self.preset(), home=self.folder / "home", environ={CREDENTIAL: "k"})
+
+    def order(self, intent_id: str = "one", *, at: str = "0.95", quantity: str | None = None) -> Order:
+        """An order at a share of the last price: below one it rests, above it fills."""
+        wanted, price = quantity or unit_of(self.instrument), price_at(self.instrument, at)
+        return Order.limit(self.instrument.symbol, "buy", quantity=wanted, price=price, intent_id=intent_id)
+
+    def fault(self, kind: FaultKind, operation: str = "submit", **more: Any) -> None:
+        """Let this go wrong from here on, besides what does already."""
+        self.server.plan = FaultPlan([*self.server.plan.faults, Fault(kind=kind, operation=operation, **more)])
+
+    def mend(self) -> None:
+        """Let nothing go wrong any more."""
+        self.server.plan = FaultPlan()
+
+    def sent(self, operation: str = "submit") -> list[WireEntry]:
+        return [entry for entry in self.server.wire if entry.operation == operation]
