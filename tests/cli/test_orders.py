@@ -10,7 +10,7 @@ import pytest
 
 
 def test_an_order_is_sent_once_however_often_it_is_submitted(desk):
-    first, second = desk.submit("once", "--json"), desk.submit("once", "--json")
+    first, second = desk.submit("once", "--json", fresh=True), desk.submit("once", "--json")
 
     assert (0, 0) == (first.code, second.code)
     assert first.data()["venue_order_id"] == second.data()["venue_order_id"]
@@ -34,7 +34,7 @@ def test_rounding_is_done_only_where_it_was_asked_for(desk):
 def test_a_cancelled_order_is_shown_as_such_and_cancelling_again_is_harmless(desk):
     desk.submit("cancelled")
     first, second = (
-        desk.logos("cancel", desk.preset, "cancelled", "--json"),
+        desk.logos("cancel", desk.preset, "cancelled", "--json", fresh=True),
         desk.logos("cancel", desk.preset, "cancelled", "--json"),
     )
 
@@ -93,7 +93,7 @@ def test_an_unknown_order_is_told_as_unknown_with_what_to_do(desk):
     assert ["lost answer"] == [order["intent_id"] for order in listed.data()]
     assert "unknown" == desk.logos("status", "--json").data()["ledgers"][0]["unsettled"][0]["state"]
 
-    recovered = desk.logos("recover", desk.preset, "--json")
+    recovered = desk.logos("recover", desk.preset, "--json", fresh=True)
 
     assert (0, ["new"]) == (recovered.code, [order["state"] for order in recovered.data()["orders"]])
     assert "recovery: nothing was open\n" == desk.logos("recover", desk.preset).out
@@ -109,7 +109,7 @@ def test_what_cannot_be_asked_for_stays_unknown_until_a_person_closes_it(desk):
         desk.simulator.break_down()
     time.sleep(2.0)  # until the attempt is no longer valid
     asked = ("resolve", "never arrived", "--preset", preset, "--as", "not-placed", "--by", "Ann", "--because", "support says so")
-    resolved = desk.logos(*asked, "--json")
+    resolved = desk.logos(*asked, "--json", fresh=True)
     events = desk.logos("show", "never arrived", "--json").data()["timeline"]
 
     assert (5, 5, 5) == (lost.code, recovered.code, compared.code)
@@ -131,7 +131,7 @@ def test_nobody_s_word_closes_an_order_that_the_venue_shows(desk):
 
 
 def test_reconciliation_agrees_and_says_when_it_could_not_ask(desk):
-    agreed = desk.logos("reconcile", desk.preset, "--json")
+    agreed = desk.logos("reconcile", desk.preset, "--json", fresh=True)
     desk.simulator.break_down(reconcile="status_before")
     try:
         failed = desk.logos("reconcile", desk.preset)
