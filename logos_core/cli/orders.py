@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from logos_core.adapter import Adapter
-from logos_core.cli.environment import home_path
 from logos_core.cli.exits import Exit
+from logos_core.cli.opening import session_for
 from logos_core.cli.options import Json, PresetArgument
 from logos_core.cli.output import emit
 from logos_core.cli.words import report_body, report_line
@@ -38,7 +37,7 @@ def submit(
 ) -> int:
     """Send one order, at most once."""
     order = _order(side.strip(), quantity.strip(), symbol, intent_id, limit, time_in_force, round_to_grid=round_to_grid)
-    with Adapter.open(preset, home=home_path()) as adapter:
+    with session_for(preset, intent_id) as adapter:
         report = adapter.submit(order)
     emit(report_body(report), report_line(report), as_json=as_json)
     return Exit.DONE
@@ -50,7 +49,7 @@ def cancel(
     as_json: Json = False,
 ) -> int:
     """Ask the venue to cancel an order; may be repeated."""
-    with Adapter.open(preset, home=home_path()) as adapter:
+    with session_for(preset, order) as adapter:
         try:
             report = adapter.cancel(order)
         except LookupError as error:

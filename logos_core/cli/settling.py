@@ -12,6 +12,7 @@ from logos_core.cli import words
 from logos_core.cli.environment import home_path, open_home
 from logos_core.cli.exits import CheckFailedError, ConflictError, Exit
 from logos_core.cli.ledgers import opened, the_one
+from logos_core.cli.opening import session_for
 from logos_core.cli.options import Json, PresetArgument
 from logos_core.cli.output import emit
 from logos_core.clock import SystemClock
@@ -112,7 +113,7 @@ def resolve(
     for name, value in (("--by", by), ("--because", because)):
         if not value.strip():
             raise ConfigurationError(f"{name} is empty; a decision needs a name and a reason")
-    with Adapter.open(preset, home=home_path()) as adapter:
+    with session_for(preset, order) as adapter:
         _, recorded = the_one([adapter.ledger], order, presets.load(preset).strategy)
         if recorded.state is not IntentState.NOT_PLACED:
             evidence = _evidence(adapter, recorded)

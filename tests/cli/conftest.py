@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -27,23 +28,62 @@ class Done(NamedTuple):
         return json.loads(self.err.splitlines()[-1])
 
 
-def logos(*args: object, home: Path, env: Mapping[str, str] | None = None, **options: Any) -> Done:
-    """Run one command in a process of its own."""
+TIMEOUT_S = 60
+
+
+def environ_of(home: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a command."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOGOS_")}
     given = dict(env or {})
     if "PYTHONPATH" in given and "PYTHONPATH" in inherited:
         given["PYTHONPATH"] += os.pathsep + inherited["PYTHONPATH"]
+    return {**inherited, "LOGOS_HOME": str(home), "LOGOS_SIMULATOR_KEY": "k", **given}
+
+
+def logos(*args: object, home: Path, env: Mapping[str, str] | None = None, **options: Any) -> Done:
+    """Run one command in an interpreter of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "logos_core.cli", *map(str, args)],
-        env={**inherited, "LOGOS_HOME": str(home), "LOGOS_SIMULATOR_KEY": "k", **given},
+        env=environ_of(home, env),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT_S,
         check=False,
         cwd=home.parent,
         **options,
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+class Forker:
+    """Runs commands in processes of their own that need not import anything first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("forker.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def logos(self, *args: object, home: Path) -> Done:
+        """Run one command."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        out, err = self.folder / "out", self.folder / "err"
+        for path in (out, err):
+            path.write_text("")
+        words = [str(arg) for arg in args]
+        asked = {"args": words, "environ": environ_of(home), "folder": str(home.parent), "out": str(out), "err": str(err)}
+        print(json.dumps(asked), file=self.process.stdin, flush=True)
+        if not select.select([self.process.stdout], [], [], TIMEOUT_S)[0]:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired(words, TIMEOUT_S, out.read_text(), err.read_text())
+        return Done(int(self.process.stdout.readline()), out.read_text(), err.read_text())
+
+    def stop(self) -> None:
+        self.process.communicate(timeout=20)
 
 
 class Simulator:
@@ -80,8 +120,8 @@ class Simulator:
 class Desk:
     """A LOGOS_HOME, a preset and the venue it names."""
 
-    def __init__(self, folder: Path, simulator: Simulator) -> None:
-        self.folder, self.simulator = folder, simulator
+    def __init__(self, folder: Path, simulator: Simulator, forker: Forker) -> None:
+        self.folder, self.simulator, self.forker = folder, simulator, forker
         self.home = folder / "home"
         self.preset = self.write()
 
@@ -109,12 +149,15 @@ class Desk:
         path.write_text(text)
         return path
 
-    def logos(self, *args: object, **options: Any) -> Done:
-        return logos(*args, home=self.home, **options)
+    def logos(self, *args: object, fresh: bool = False, **options: Any) -> Done:
+        """Run one command: in an interpreter of its own where that is asked for, or where the process is to start in another way."""
+        if fresh or options:
+            return logos(*args, home=self.home, **options)
+        return self.forker.logos(*args, home=self.home)
 
-    def submit(self, intent_id: str, *more: str, quantity: str = "1", preset: Path | None = None) -> Done:
+    def submit(self, intent_id: str, *more: str, quantity: str = "1", preset: Path | None = None, fresh: bool = False) -> Done:
         given = ("--limit", "100", *more) if "--limit" not in more else more
-        return self.logos("submit", preset or self.preset, "buy", quantity, "AAPL", "--intent-id", intent_id, *given)
+        return self.logos("submit", preset or self.preset, "buy", quantity, "AAPL", "--intent-id", intent_id, *given, fresh=fresh)
 
     def make_unknown(self, intent_id: str, *, accepted: bool, preset: Path | None = None) -> Done:
         """Submit an order whose answer is lost, at a venue that then cannot be asked."""
@@ -125,22 +168,30 @@ class Desk:
             self.simulator.break_down()
 
 
+@pytest.fixture(scope="session")
+def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    """Runs the commands whose start is not what is tested."""
+    running = Forker(tmp_path_factory.mktemp("forker"))
+    yield running
+    running.stop()
+
+
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> Iterator[Desk]:
     """A desk that a whole module shares; its tests keep to intents of their own."""
     simulator = Simulator()
-    yield Desk(tmp_path_factory.mktemp("desk"), simulator)
+    yield Desk(tmp_path_factory.mktemp("desk"), simulator, forker)
     simulator.stop()
 
 
 @pytest.fixture
-def new_desk(tmp_path: Path) -> Iterator[Callable[[], Desk]]:
+def new_desk(tmp_path: Path, forker: Forker) -> Iterator[Callable[[], Desk]]:
     """Makes desks with a venue of their own, for tests that break something for good."""
     running: list[Simulator] = []
 
     def make() -> Desk:
         running.append(Simulator())
-        return Desk(tmp_path, running[-1])
+        return Desk(tmp_path, running[-1], forker)
 
     yield make
     for simulator in running:

@@ -43,7 +43,8 @@ def test_halting_needs_nothing_but_the_standard_library(run, tmp_path, broken):
 def test_a_halt_written_without_anything_stops_orders_all_the_same(desk, broken):
     desk.logos("halt", "alpaca", env=broken)
     denied = desk.submit("halted")
-    resumed = desk.logos("resume", "alpaca", "--by", "Ann", "--by", "Bob", "--because", "test", "--preset", desk.preset, "--json")
+    words = ("resume", "alpaca", "--by", "Ann", "--by", "Bob", "--because", "test", "--preset", desk.preset, "--json")
+    resumed = desk.logos(*words, fresh=True)
 
     assert 3 == denied.code
     assert "new orders are stopped" in denied.err

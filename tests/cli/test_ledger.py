@@ -41,7 +41,7 @@ def test_a_deleted_ledger_stops_orders_until_it_is_adopted_and_then_sends_none_t
     first = traded.submit("first", "--json").data()
     ledger_of(traded).unlink()
     refused = traded.submit("first")
-    adopted = traded.logos("ledger", "adopt", traded.preset, "--json")
+    adopted = traded.logos("ledger", "adopt", traded.preset, "--json", fresh=True)
     again = traded.submit("first", "--json")
 
     assert (2, "") == (refused.code, refused.out)

@@ -10,7 +10,7 @@ import pytest
 
 
 def test_an_order_is_sent_once_however_often_it_is_submitted(desk):
-    first, second = desk.submit("once", "--json"), desk.submit("once", "--json")
+    first, second = desk.submit("once", "--json", fresh=True), desk.submit("once", "--json")
 
     assert (0, 0) == (first.code, second.code)
     assert first.data()["venue_order_id"] == second.data()["venue_order_id"]
@@ -34,7 +34,7 @@ def test_rounding_is_done_only_where_it_was_asked_for(desk):
 def test_a_cancelled_order_is_shown_as_such_and_cancelling_again_is_harmless(desk):
     desk.submit("cancelled")
     first, second = (
-        desk.logos("cancel", desk.preset, "cancelled", "--json"),
+        desk.logos("cancel", desk.preset, "cancelled", "--json", fresh=True),
         desk.logos("cancel", desk.preset, "cancelled", "--json"),
     )
 
@@ -93,7 +93,7 @@ def test_an_unknown_order_is_told_as_unknown_with_what_to_do(desk):
     assert ["lost answer"] == [order["intent_id"] for order in listed.data()]
     assert "unknown" == desk.logos("status", "--json").data()["ledgers"][0]["unsettled"][0]["state"]
 
-    recovered = desk.logos("recover", desk.preset, "--json")
+    recovered = desk.logos("recover", desk.preset, "--json", fresh=True)
 
     assert (0, ["new"]) == (recovered.code, [order["state"] for order in recovered.data()["orders"]])
     assert "recovery: nothing was open\n" == desk.logos("recover", desk.preset).out
@@ -109,7 +109,7 @@ def test_what_cannot_be_asked_for_stays_unknown_until_a_person_closes_it(desk):
         desk.simulator.break_down()
     time.sleep(2.0)  # until the attempt is no longer valid
     asked = ("resolve", "never arrived", "--preset", preset, "--as", "not-placed", "--by", "Ann", "--because", "support says so")
-    resolved = desk.logos(*asked, "--json")
+    resolved = desk.logos(*asked, "--json", fresh=True)
     events = desk.logos("show", "never arrived", "--json").data()["timeline"]
 
     assert (5, 5, 5) == (lost.code, recovered.code, compared.code)
@@ -130,8 +130,49 @@ def test_nobody_s_word_closes_an_order_that_the_venue_shows(desk):
     assert "refused: the order exists. The venue shows it as new: buy 1 AAPL at 100" in done.err
 
 
+def test_an_unknown_order_stays_unknown_while_its_venue_is_down(desk):
+    """Nobody may read "nothing sent" of an order that may be live; of one that is not on record, it is true."""
+    nowhere = '"http://127.0.0.1:9"'
+    down = desk.write("down.toml", base_url=nowhere)
+    desk.make_unknown("venue down", accepted=True)
+    client_order_id = desk.logos("show", "venue down", "--json").data()["client_order_id"]
+    because = ("--as", "not-placed", "--by", "Ann", "--because", "I think so")
+
+    submitted = desk.submit("venue down", preset=down)
+    others = [
+        desk.logos("cancel", down, "venue down"),
+        desk.logos("cancel", down, client_order_id, "--json"),
+        desk.logos("resolve", "venue down", "--preset", down, *because),
+    ]
+
+    assert [(5, "")] * 4 == [(done.code, done.out) for done in (submitted, *others)]
+    assert submitted.err.startswith(f"logos: UNKNOWN: {client_order_id}: nobody knows yet whether it exists: ")
+    assert "cannot be asked whose key this is" in submitted.err and "It may be live." in submitted.err
+    assert ("OutcomeUnknownError", 5) == (others[1].error()["error"], others[1].error()["exit_code"])
+    assert 7 == desk.submit("not on record", preset=down).code
+    assert 7 == desk.submit("venue down", preset=desk.write("other.toml", base_url=nowhere, strategy='"other"')).code
+    assert 0 == desk.logos("recover", desk.preset).code
+    assert 7 == desk.submit("venue down", preset=down).code
+
+
+def test_an_order_in_flight_is_unknown_once_its_session_is_dead_even_if_its_venue_is_down(desk):
+    down = desk.write("down.toml", base_url='"http://127.0.0.1:9"')
+    try:
+        process = in_flight(desk, "cut off")
+        alive = desk.submit("cut off", preset=down)
+        process.kill()
+        process.communicate(timeout=30)
+    finally:
+        desk.simulator.break_down()
+    dead = desk.submit("cut off", preset=down)
+    desk.logos("recover", desk.preset)
+
+    assert (6, "") == (alive.code, alive.out)
+    assert (5, "") == (dead.code, dead.out)
+
+
 def test_reconciliation_agrees_and_says_when_it_could_not_ask(desk):
-    agreed = desk.logos("reconcile", desk.preset, "--json")
+    agreed = desk.logos("reconcile", desk.preset, "--json", fresh=True)
     desk.simulator.break_down(reconcile="status_before")
     try:
         failed = desk.logos("reconcile", desk.preset)
@@ -142,19 +183,25 @@ def test_reconciliation_agrees_and_says_when_it_could_not_ask(desk):
     assert (7, True) == (failed.code, failed.out.startswith("reconciliation: could not ask the venue"))
 
 
-def test_an_order_that_is_interrupted_ends_as_unknown(desk):
+def in_flight(desk, intent_id):
+    """Start a submit that the venue accepts and does not answer; return its process."""
     known = len(desk.simulator.ask("orders"))
     desk.simulator.break_down(submit="answer_dropped")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "logos_core.cli", "submit", desk.preset, "buy", "1", "AAPL", "--intent-id", intent_id],
+        env={**os.environ, "LOGOS_HOME": str(desk.home), "LOGOS_SIMULATOR_KEY": "k"},
+        cwd=desk.folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and len(desk.simulator.ask("orders")) == known:
+        time.sleep(0.02)
+    return process
+
+
+def test_an_order_that_is_interrupted_ends_as_unknown(desk):
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "logos_core.cli", "submit", desk.preset, "buy", "1", "AAPL", "--intent-id", "interrupted"],
-            env={**os.environ, "LOGOS_HOME": str(desk.home), "LOGOS_SIMULATOR_KEY": "k"},
-            cwd=desk.folder,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        while process.poll() is None and len(desk.simulator.ask("orders")) == known:
-            time.sleep(0.02)
+        process = in_flight(desk, "interrupted")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     finally:

@@ -14,7 +14,7 @@ CLAUSES = re.findall(r"^- \*\*(A-\d+)\*\* (.*?)\n  Tests: (.*?)\.$", SPEC, re.MU
 NAMED = sorted({name for _, _, tests in CLAUSES for name in re.findall(r"`([^`]+)`", tests)})
 TEST = r"`[^`]+`( \(fails today\))?"
 UNPROVEN = "no test yet"
-UNPROVEN_AT_MOST = 4
+UNPROVEN_AT_MOST = 3
 """How many clauses may be without a test. It may fall, never grow."""
 
 
