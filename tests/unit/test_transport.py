@@ -283,7 +283,7 @@ def _parts(data):
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
-        (b"gzip", gzip.compress(b"[1]")),
+        (b"gzip", gzip.compress(b"[1]", mtime=0)),
         (b"deflate", zlib.compress(b"[1]")),
         (b"deflate", zlib.compress(b"[1]", wbits=-zlib.MAX_WBITS)),
         (b"identity", b"[1]"),
@@ -297,7 +297,9 @@ def test_a_compressed_answer_is_read(serve, encoding, body):
     assert "[1]" == record.answer.body
 
 
-@pytest.mark.parametrize(("encoding", "body"), [(b"br", b"[1]"), (b"gzip", b"[1]"), (b"gzip", gzip.compress(b"[1]" * 99)[:-9])])
+@pytest.mark.parametrize(
+    ("encoding", "body"), [(b"br", b"[1]"), (b"gzip", b"[1]"), (b"gzip", gzip.compress(b"[1]" * 99, mtime=0)[:-9])]
+)
 def test_an_answer_that_cannot_be_decoded_is_no_answer(serve, encoding, body):
     server = serve(lambda c: c.sendall(answered(b"Content-Encoding: " + encoding + b"\r\n", body)))
     with operation() as (session, record), pytest.raises(requests.RequestException):
