@@ -12,7 +12,7 @@ from typing import Any
 import pluggy
 
 from logos_core.errors import ConfigurationError, PluginContractError
-from logos_core.hookspecs import PROJECT, ExtensionHooks
+from logos_core.hookspecs import PROJECT, ExtensionHooks, taking
 from logos_core.orders import Order
 from logos_core.records import Denial
 
@@ -67,7 +67,7 @@ class Extensions:
                 raise PluginContractError(f"extension {implementation.plugin_name!r}: {hook} is a wrapper; it may only answer")
             if inspect.iscoroutinefunction(implementation.function):
                 raise PluginContractError(f"extension {implementation.plugin_name!r}: {hook} is async; nobody would await it")
-            found.append((str(implementation.plugin_name), _taking(implementation)))
+            found.append((str(implementation.plugin_name), taking(implementation)))
         order = list(self._manager.list_name_plugin())
         return sorted(found, key=lambda entry: [name for name, _ in order].index(entry[0]))
 
@@ -87,12 +87,3 @@ def _load(name: str) -> object:
         raise ConfigurationError(
             f"extension {name!r} cannot be imported ({type(error).__name__}: {error}); reinstall it"
         ) from error
-
-
-def _taking(implementation: Any) -> Callable[..., Any]:
-    wanted = set(implementation.argnames)
-
-    def call(**arguments: Any) -> Any:
-        return implementation.function(**{name: value for name, value in arguments.items() if name in wanted})
-
-    return call

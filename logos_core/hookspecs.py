@@ -6,7 +6,7 @@ session and calls it through a typed façade. Every hook returns the one type it
 A venue only reports. Whether an order may be sent again, whether it is absent, what a session believes: the core concludes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -278,3 +278,9 @@ class UnknownSymbolError(LookupError):
 
 class BadAnswerError(ValueError):
     """The venue answered something that is no answer. Raised by a venue's hook; it proves nothing about the order."""
+
+
+def taking(implementation: Any) -> Callable[..., Any]:
+    """Return a hook's function, to be called with names; it may ask for fewer arguments than it is given, in any order."""
+    function, names = implementation.function, implementation.argnames
+    return lambda **arguments: function(*[arguments[name] for name in names])

@@ -39,6 +39,7 @@ from logos_core.hookspecs import (
     VenueHooks,
     VenueIdentity,
     VenueSnapshot,
+    taking,
 )
 from logos_core.orders import ExecutionReport, Instrument, OrderRequest
 from logos_core.secrets import Secret
@@ -222,18 +223,19 @@ def bind(declared: VenueDeclaration, settings: VenueSettings) -> "BoundVenue":
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise PluginContractError(f"venue {declared.name!r}: {error}") from error
-    for name in HOOKS:
-        _check_hook(declared.name, name, getattr(manager.hook, name).get_hookimpls(), venue)
+    calls = {name: _bound_hook(declared.name, name, getattr(manager.hook, name).get_hookimpls(), venue) for name in HOOKS}
     return BoundVenue(
         name=f"{declared.name}:{settings.variant}" if settings.variant else declared.name,
         capabilities=declared.capabilities[settings.variant],
         wire=settings.wire,
         hooks=manager.hook,
+        calls=calls,
         concurrent=bool(getattr(venue, "concurrent", False)),
     )
 
 
-def _check_hook(venue_name: str, name: str, found: list[Any], venue: object) -> None:
+def _bound_hook(venue_name: str, name: str, found: list[Any], venue: object) -> Callable[..., Any]:
+    """Return the one implementation of a hook, to be called directly: no other plugin stands between the core and its venue."""
     broken = f"venue {venue_name!r}, hook {name!r}:"
     if len(found) != 1 or found[0].plugin is not venue:
         raise PluginContractError(f"{broken} expected exactly one implementation, by the venue itself; found {len(found)}")
@@ -245,6 +247,7 @@ def _check_hook(venue_name: str, name: str, found: list[Any], venue: object) -> 
     parameters = inspect.signature(implementation.function).parameters.values()
     if any(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters):
         raise PluginContractError(f"{broken} it has keyword-only arguments, which pluggy cannot pass")
+    return taking(implementation)
 
 
 @define
@@ -268,6 +271,7 @@ class BoundVenue:
     capabilities: Capabilities
     wire: Wire
     hooks: Any
+    calls: Mapping[str, Callable[..., Any]]
     concurrent: bool = False
     _lock: threading.Lock = field(factory=threading.Lock)
 
@@ -329,7 +333,7 @@ class BoundVenue:
             return None
 
     def _typed(self, name: str, kind: type[T] | tuple[type[Any], ...], arguments: Mapping[str, Any]) -> T:
-        result: T = getattr(self.hooks, name)(**arguments)
+        result: T = self.calls[name](**arguments)
         if not isinstance(result, kind):
             wanted = " or ".join(item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,)))
             raise PluginContractError(f"venue {self.name!r}: {name} returned {type(result).__name__}, not {wanted}")
