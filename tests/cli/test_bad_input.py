@@ -26,6 +26,7 @@ def nothing_is_ordered(desk):
     [
         ({"venue": '"alpacca"'}, "venue 'alpacca' is not installed; installed: alpaca, ccxt, oanda; did you mean 'alpaca'?"),
         ({"venue": '"ccxt"'}, "supported: ccxt:binance"),
+        ({"venue": '"binance"'}, "venue 'binance' is not installed; installed: alpaca, ccxt, oanda; did you mean 'ccxt:binance'?"),
         ({"retry__attemps": "3"}, "unknown key retry.attemps; did you mean retry.attempts?"),
         ({"environment": '"live"'}, "environment is 'live'"),
         ({"environment": '"papper"'}, "environment is 'papper'; allowed: simulator, paper, shadow, live"),
