@@ -89,9 +89,9 @@ class Forker:
 class Simulator:
     """A simulated venue in a process of its own."""
 
-    def __init__(self, *args: str) -> None:
+    def __init__(self, *args: str, venue: str = "alpaca") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "logos_core.cli", "simulate", "alpaca", *args],
+            [sys.executable, "-m", "logos_core.cli", "simulate", venue, *args],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
