@@ -22,7 +22,7 @@ from logos_core.records import LedgerIdentity, Recorded
 _OWNER_COLUMNS = ("VENUE", "ACCOUNT")
 _COLUMNS = ("STATE", "ORDER", "INTENT", "STRATEGY", "UPDATED", "CLIENT ORDER ID")
 OptionalPreset = Annotated[
-    Path | None, typer.Argument(metavar="[PRESET]", help="Only the account of this preset.", show_default=False)
+    Path | None, typer.Argument(metavar="[PRESET]", help="Only the account of this preset.", show_default=False, readable=False)
 ]
 
 
@@ -70,7 +70,9 @@ def _row(recorded: Recorded) -> tuple[str, ...]:
 
 def show(
     order: Annotated[str, typer.Argument(metavar="ID", help="The intent id, or the client order id.", show_default=False)],
-    preset: Annotated[Path | None, typer.Option("--preset", help="Only the account of this preset.", show_default=False)] = None,
+    preset: Annotated[
+        Path | None, typer.Option("--preset", help="Only the account of this preset.", show_default=False, readable=False)
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Tell the whole story of one intent; asks no venue."""
