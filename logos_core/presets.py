@@ -97,7 +97,7 @@ def load(path: str | Path) -> Preset:
         ConfigurationError: naming the file, the key, what was given and what is allowed.
     """
     path = Path(path)
-    body = _read(path)
+    body = read(path)
     _known(path, "", body, _KEYS)
     if body.get("schema") != SCHEMA:
         raise ConfigurationError(f"{path}: schema is {body.get('schema')!r}; this logos reads schema = {SCHEMA}")
@@ -111,13 +111,22 @@ def load(path: str | Path) -> Preset:
     return Preset(path=path, **checked)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """Return what a preset says, unchecked.
+
+    Raises:
+        ConfigurationError: for a file that is not there, cannot be read, or is no TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(f"the preset {path} does not exist; `logos init VENUE` writes some") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the preset {path} cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"the preset {path} cannot be read ({error.strerror}); give a TOML file that you may read"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"the preset {path} cannot be read (it is not UTF-8); save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"the preset {path} is not TOML: {error}") from error
 

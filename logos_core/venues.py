@@ -3,6 +3,7 @@
 Rules:
 
 1. Listing imports nothing; opening imports exactly one plugin; the plugin's factory imports the SDK.
+   Only a name that no plugin has imports them all, for the sake of the hint.
 2. One `PluginManager` per session, holding exactly one venue. Two venues on one manager are two places an order could go.
 3. Binding refuses what would fail in silence: a second plugin of the same name, a missing, misspelt, wrapping or async hook.
 4. Each hook call is one operation on the wire, and its result is of the type the contract names, or an error.
@@ -13,7 +14,7 @@ import inspect
 import re
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import metadata
 from typing import Any, TypeVar
 
@@ -207,9 +208,19 @@ def _load(venue: InstalledVenue) -> VenueDeclaration:
 
 def _not_installed(name: str) -> str:
     names = [venue.name for venue in installed()]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; run: pip install logos-{name}" if not names else ""
+    meant = {**_variants(), **dict(zip(names, names, strict=True))}
+    near = difflib.get_close_matches(name.lower(), meant, n=1)
+    hint = f"; did you mean {meant[near[0]]!r}?" if near else f"; run: pip install logos-{name}" if not names else ""
     return f"venue {name!r} is not installed; installed: {', '.join(names) or 'none'}{hint}"
+
+
+def _variants() -> dict[str, str]:
+    """Return what to write for each variant of each plugin that can be imported; the others are passed over."""
+    found: dict[str, str] = {}
+    for venue in installed():
+        with suppress(ConfigurationError, PluginContractError):
+            found |= {variant: f"{venue.name}:{variant}" for variant in _load(venue).variants}
+    return found
 
 
 def bind(declared: VenueDeclaration, settings: VenueSettings) -> "BoundVenue":

@@ -59,7 +59,7 @@ def _run(name: str, target: Any, args: list[str]) -> int:
 
     app = target if isinstance(target, typer.Typer) else _app(name, target)
     command = typer.main.get_command(app)
-    result = command.main(args=args, prog_name=f"logos {name}", standalone_mode=False)
+    result = command.main(args=args, prog_name=f"logos {name}", standalone_mode=False, help_option_names=["-h", "--help"])
     return result if isinstance(result, int) else 0
 
 

@@ -17,11 +17,12 @@ from logos_core.errors import ConfigurationError
 from logos_core.events import StoredEvent
 from logos_core.home import Home, key_of
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.records import Recorded
+from logos_core.records import LedgerIdentity, Recorded
 
+_OWNER_COLUMNS = ("VENUE", "ACCOUNT")
 _COLUMNS = ("STATE", "ORDER", "INTENT", "STRATEGY", "UPDATED", "CLIENT ORDER ID")
 OptionalPreset = Annotated[
-    Path | None, typer.Argument(metavar="[PRESET]", help="Only the account of this preset.", show_default=False)
+    Path | None, typer.Argument(metavar="[PRESET]", help="Only the account of this preset.", show_default=False, readable=False)
 ]
 
 
@@ -34,12 +35,26 @@ def orders(
     """List the orders on record; asks no venue."""
     wanted = None if preset is None else presets.load(preset)
     with opened(open_home(), wanted) as (ledgers, troubles):
-        found = [recorded for ledger in ledgers for recorded in (ledger.unsettled() if only_unknown else ledger.recorded(last))]
-        rows = [_row(recorded) for recorded in found]
-        body = [words.intent_body(recorded) for recorded in found]
-    emit_table(_COLUMNS, rows, body, as_json=as_json, empty="nothing is unknown" if only_unknown else "no order is on record")
+        several = len(ledgers) > 1
+        found = [
+            (ledger.identity, recorded)
+            for ledger in ledgers
+            for recorded in (ledger.unsettled() if only_unknown else ledger.recorded(last))
+        ]
+        rows = [(*(_owner(account) if several else ()), *_row(recorded)) for account, recorded in found]
+        body = [{**words.intent_body(recorded), **_account_body(account)} for account, recorded in found]
+    columns = (*_OWNER_COLUMNS, *_COLUMNS) if several else _COLUMNS
+    emit_table(columns, rows, body, as_json=as_json, empty="nothing is unknown" if only_unknown else "no order is on record")
     refuse_if_unread(troubles)
     return Exit.DONE
+
+
+def _owner(account: LedgerIdentity) -> tuple[str, ...]:
+    return (f"{account.venue} {account.environment}", account.account_id)
+
+
+def _account_body(account: LedgerIdentity) -> dict[str, Any]:
+    return {"venue": account.venue, "environment": account.environment, "account_id": account.account_id}
 
 
 def _row(recorded: Recorded) -> tuple[str, ...]:
@@ -55,7 +70,9 @@ def _row(recorded: Recorded) -> tuple[str, ...]:
 
 def show(
     order: Annotated[str, typer.Argument(metavar="ID", help="The intent id, or the client order id.", show_default=False)],
-    preset: Annotated[Path | None, typer.Option("--preset", help="Only the account of this preset.", show_default=False)] = None,
+    preset: Annotated[
+        Path | None, typer.Option("--preset", help="Only the account of this preset.", show_default=False, readable=False)
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Tell the whole story of one intent; asks no venue."""
@@ -108,9 +125,7 @@ def _show(home: Home, ledger: SqliteLedger, recorded: Recorded, *, as_json: bool
     account = ledger.identity
     body = {
         **words.intent_body(recorded),
-        "venue": account.venue,
-        "environment": account.environment,
-        "account_id": account.account_id,
+        **_account_body(account),
         "known": words.KNOWN[recorded.state],
         "next": words.next_step(recorded),
         "in_flight": sessions,
@@ -169,9 +184,7 @@ def _ledger_body(ledger: SqliteLedger) -> dict[str, Any]:
     account = ledger.identity
     return {
         "key": key_of(account),
-        "venue": account.venue,
-        "environment": account.environment,
-        "account_id": account.account_id,
+        **_account_body(account),
         "path": str(ledger.path),
         "events": ledger.last_sequence(),
         "adopted": ledger.adopted(),

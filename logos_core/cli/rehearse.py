@@ -20,7 +20,12 @@ from logos_core.testing.rehearsal.engine import rehearse as rehearse_all
 
 Presets = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[PRESET]...", help="Simulator presets; default: those of every installed venue.", show_default=False),
+    typer.Argument(
+        metavar="[PRESET]...",
+        help="Simulator presets; default: those of every installed venue.",
+        show_default=False,
+        readable=False,
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same orders and the same faults.")]
 Runs = Annotated[Path, typer.Option(metavar="DIR", help="The folder that gets a folder with the evidence.")]

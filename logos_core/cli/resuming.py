@@ -26,7 +26,8 @@ def resume(
     because: Annotated[str, typer.Option("--because", help="Why it is safe again.", show_default=False)],
     scope: Annotated[str, typer.Argument(help="everything, a venue, or an account's key.")] = EVERYTHING,
     preset: Annotated[
-        list[Path] | None, typer.Option("--preset", help="Demand a clean reconciliation of this account first; may be repeated.")
+        list[Path] | None,
+        typer.Option("--preset", help="Demand a clean reconciliation of this account first; may be repeated.", readable=False),
     ] = None,
     as_json: Json = False,
 ) -> int:

@@ -99,7 +99,7 @@ def _reconciliation_text(found: ReconciliationReport) -> str:
 
 def resolve(
     order: Annotated[str, typer.Argument(metavar="ID", help="The intent id, or the client order id.", show_default=False)],
-    preset: Annotated[Path, typer.Option("--preset", help="The preset of its account.", show_default=False)],
+    preset: Annotated[Path, typer.Option("--preset", help="The preset of its account.", show_default=False, readable=False)],
     state: Annotated[str, typer.Option("--as", help="not-placed: there is no such order, and never was.", show_default=False)],
     by: Annotated[str, typer.Option("--by", help="Your name.", show_default=False)],
     because: Annotated[str, typer.Option("--because", help="How you know.", show_default=False)],

@@ -31,7 +31,7 @@ def simulate(
     venue: Annotated[str, typer.Argument(help="Such as alpaca or ccxt:binance; `logos venues` lists them.", show_default=False)],
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
     faults: Annotated[
-        Path | None, typer.Option("--faults", help="A .json or .toml plan of what goes wrong.", show_default=False)
+        Path | None, typer.Option("--faults", help="A .json or .toml plan of what goes wrong.", show_default=False, readable=False)
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Overrides the plan's seed.", show_default=False)] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell of each request on stderr.")] = False,

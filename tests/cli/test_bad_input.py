@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.cli.conftest import bow_to_modes
+
 
 def refused(desk, preset, *, intent_id="never", quantity="1", limit="100", symbol="AAPL"):
     done = desk.logos("submit", preset, "buy", quantity, symbol, "--limit", limit, "--intent-id", intent_id)
@@ -26,6 +28,7 @@ def nothing_is_ordered(desk):
     [
         ({"venue": '"alpacca"'}, "venue 'alpacca' is not installed; installed: alpaca, ccxt, oanda; did you mean 'alpaca'?"),
         ({"venue": '"ccxt"'}, "supported: ccxt:binance"),
+        ({"venue": '"binance"'}, "venue 'binance' is not installed; installed: alpaca, ccxt, oanda; did you mean 'ccxt:binance'?"),
         ({"retry__attemps": "3"}, "unknown key retry.attemps; did you mean retry.attempts?"),
         ({"environment": '"live"'}, "environment is 'live'"),
         ({"environment": '"papper"'}, "environment is 'papper'; allowed: simulator, paper, shadow, live"),
@@ -58,11 +61,44 @@ def test_a_preset_that_does_not_exist_is_refused_with_what_writes_one(desk):
     assert "does not exist; `logos init VENUE` writes some" in err
 
 
-def test_a_preset_that_is_a_directory_or_no_toml_is_refused(desk):
-    text = desk.folder / "text.toml"
-    text.write_text("not = = toml")
+@pytest.mark.parametrize("command", ["rehearse", "reconcile", "orders"])
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda path: None, "the preset {path} does not exist; `logos init VENUE` writes some"),
+        (lambda path: path.mkdir(), "the preset {path} cannot be read (Is a directory); give a TOML file that you may read"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "the preset {path} cannot be read (it is not UTF-8); save it as UTF-8"),
+        (lambda path: path.write_text("not = = toml"), "the preset {path} is not TOML: Invalid value (at line 1, column 7)"),
+        (lambda path: path.write_text("schema = 1"), "{path}: venue is None; it must be a text"),
+    ],
+    ids=["missing", "directory", "bytes", "no toml", "no preset"],
+)
+def test_a_preset_that_cannot_be_read_is_refused_by_every_command_alike(desk, tmp_path, command, made, said):
+    path = tmp_path / "nope.toml"
+    made(path)
+    done = desk.logos(command, path)
 
-    assert [2, 2] == [refused(desk, path)[0] for path in (desk.folder, text)]
+    assert (2, "", f"logos: error: {said.format(path=path)}\n") == done
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "rehearse sealed.toml",
+        "reconcile sealed.toml",
+        "orders sealed.toml",
+        "show x --preset sealed.toml",
+        "resume --by Ann --by Bob --because x --preset sealed.toml",
+        "resolve x --as not-placed --by Ann --because x --preset sealed.toml",
+    ],
+)
+def test_a_preset_that_may_not_be_read_is_refused_by_every_command_alike(desk, tmp_path, words):
+    path = tmp_path / "sealed.toml"
+    path.touch(mode=0o000)
+    done = desk.logos(*words.replace("sealed.toml", str(path)).split(), preexec_fn=bow_to_modes)
+
+    said = f"the preset {path} cannot be read (Permission denied); give a TOML file that you may read"
+    assert (2, "", f"logos: error: {said}\n") == done
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,11 @@ def test_every_command_explains_itself(run, name):
     assert f"logos {name}" in done.out
 
 
+@pytest.mark.parametrize("name", ["", *commands.COMMANDS, *sorted(commands.GROUPS)])
+def test_the_short_option_for_help_is_the_long_one(run, name):
+    assert run(*name.split(), "--help") == run(*name.split(), "-h")
+
+
 def test_an_unknown_command_is_refused_with_the_nearest_one(run):
     done = run("reconcil")
 

@@ -1,7 +1,5 @@
 """Ledgers that cannot be used, and how an account gets one again."""
 
-import ctypes
-import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -11,18 +9,11 @@ import pytest
 from logos_core.clock import SystemClock
 from logos_core.home import Home
 from logos_core.ledger.sqlite import SqliteLedger
-
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+from tests.cli.conftest import bow_to_modes
 
 
 def ledger_of(desk) -> Path:
     return Home(desk.home).ledgers()[0].path
-
-
-def bow_to_modes() -> None:
-    """Let root's process obey the modes of files, as anybody's does."""
-    if os.geteuid() == 0:
-        assert 0 == ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """One order at a time, and what is told of it afterwards."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +65,27 @@ def test_the_reading_commands_need_no_venue_and_no_plugin(desk, tmp_path):
     assert "read" in [order["intent_id"] for order in orders.data()]
     assert ["attempt", "settled"] == [event["kind"] for event in shown.data()["timeline"]][:2]
     assert "PA3SIMULATED" == status.data()["ledgers"][0]["account_id"]
+
+
+def test_the_orders_of_several_ledgers_say_whose_they_are(new_desk, new_simulator):
+    desk, oanda = new_desk(), new_simulator(venue="oanda")
+    desk.submit("shares")
+    alone = desk.logos("orders")
+    desk.logos("init", "oanda", "--into", desk.folder)
+    preset = desk.folder / "oanda-simulator.toml"
+    preset.write_text(re.sub(r'base_url = ".*"', f'base_url = "{oanda.url}"', preset.read_text()))
+    sent = desk.logos("submit", preset, "buy", "10", "EUR_USD", "--limit", "1", "--intent-id", "currency")
+    oanda.stop()
+    listed, of_one, data = desk.logos("orders"), desk.logos("orders", desk.preset), desk.logos("orders", "--json").data()
+
+    assert 0 == sent.code
+    expected = {("shares", "alpaca", "simulator", "PA3SIMULATED"), ("currency", "oanda", "simulator", "101-001-1234567-001")}
+    assert expected == {(row["intent_id"], row["venue"], row["environment"], row["account_id"]) for row in data}
+    assert ["VENUE", "ACCOUNT", "STATE"] == listed.out.split()[:3]
+    assert {("alpaca simulator", "PA3SIMULATED"), ("oanda simulator", "101-001-1234567-001")} == {
+        tuple(re.split(" {2,}", line)[:2]) for line in listed.out.splitlines()[1:]
+    }
+    assert "STATE" == alone.out.split()[0] == of_one.out.split()[0]
 
 
 def test_a_piped_table_has_no_colour_and_loses_no_character(desk):

@@ -62,7 +62,7 @@ def test_every_installed_venue_has_a_simulator_preset():
 
 def test_a_rehearsal_refuses_any_environment_but_the_simulator(tmp_path):
     path = tmp_path / "paper.toml"
-    path.write_text('schema = 1\nvenue = "alpaca"\nenvironment = "paper"\n')
+    path.write_text('schema = 1\nvenue = "alpaca"\nenvironment = "paper"\nstrategy = "desk"\n')
 
     with pytest.raises(ConfigurationError, match="a rehearsal runs on a simulator only"):
         presets.given([path])

@@ -73,6 +73,20 @@ def test_a_venue_that_is_not_installed_is_named_with_the_nearest(distribution):
         declaration("zzz")
 
 
+@pytest.mark.parametrize("given", ["kraken", "Kraken", "krakn", "kraken:spot"])
+def test_a_variant_without_its_plugin_is_answered_with_both(distribution, given):
+    distribution("logos-one", GROUP, "scripted", plugin('variants=("kraken",)'))
+    with pytest.raises(ConfigurationError, match=r"did you mean 'scripted:kraken'\?"):
+        declaration(given)
+
+
+@pytest.mark.parametrize("source", ["1 / 0", "VENUE = 7"])
+def test_a_plugin_that_cannot_be_imported_is_passed_over_for_a_hint(distribution, source):
+    distribution("logos-bomb", GROUP, "bomb", source)
+    with pytest.raises(ConfigurationError, match=r"venue 'binance' is not installed; .*; did you mean 'ccxt:binance'\?"):
+        declaration("binance")
+
+
 @pytest.mark.parametrize(
     ("source", "error", "word"),
     [

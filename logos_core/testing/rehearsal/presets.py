@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from logos_core import venues
+from logos_core import presets, venues
 from logos_core.errors import ConfigurationError
 
 CREDENTIAL = "LOGOS_SIMULATOR_KEY"
@@ -41,18 +41,15 @@ def given(paths: list[Path]) -> list[Rehearsable]:
     """Return the caller's presets.
 
     Raises:
-        ConfigurationError: for one that cannot be read, or is not for a simulator.
+        ConfigurationError: for one that cannot be read, is not as it must be, or is not for a simulator.
     """
     found = []
     for path in paths:
-        try:
-            body = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(f"the preset {path} cannot be read: {error}") from error
-        if body.get("environment") != "simulator":
-            raise ConfigurationError(f"{path}: environment is {body.get('environment')!r}; a rehearsal runs on a simulator only")
-        venues.declaration(str(body.get("venue")))
-        found.append(Rehearsable(venue=body["venue"], source=str(path), body=body))
+        checked = presets.load(path)
+        if checked.environment != "simulator":
+            raise ConfigurationError(f"{path}: environment is {checked.environment!r}; a rehearsal runs on a simulator only")
+        venues.declaration(checked.venue)
+        found.append(Rehearsable(venue=checked.venue, source=str(path), body=presets.read(path)))
     return found
 
 
