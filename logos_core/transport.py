@@ -26,6 +26,7 @@ from requests import exceptions, utils
 from requests.structures import CaseInsensitiveDict
 
 from logos_core.errors import PluginContractError
+from logos_core.http1 import ReceivedAnswer
 from logos_core.wire import Answer, Wire
 
 MAX_IDLE = 10
@@ -109,7 +110,7 @@ class GuardedSession(requests.Session):
                 raise
             raise exceptions.ConnectionError(error, request=request) from error
         body = response.content[:MAX_BODY_CHARACTERS].decode("utf-8", "replace")
-        record.answered(Answer(status=response.status_code, headers=dict(response.headers.lower_items()), body=body))
+        record.answered(Answer(status=response.status_code, headers=dict(response.headers.items()), body=body))
         return response
 
     def close(self) -> None:
@@ -125,8 +126,8 @@ class GuardedSession(requests.Session):
             if not isinstance(body or b"", bytes):
                 raise PluginContractError("a request's body must be bytes or text, known before it is sent")
             connection.request(request.method or "", target, body, request.headers)
-            received = connection.getresponse()
-            response = _response(request, received, received.read())
+            received: Any = connection.getresponse()
+            response = _response(request, received)
         except BaseException:
             connection.close()
             raise
@@ -152,7 +153,7 @@ class GuardedSession(requests.Session):
         if scheme == "http":
             connection = _PlainConnection(self._wire, host.strip("[]"), number, timeout=left_s)
         else:
-            connection = http.client.HTTPSConnection(host.strip("[]"), number, timeout=left_s, context=self._context)
+            connection = _SecureConnection(host.strip("[]"), number, timeout=left_s, context=self._context)
         try:
             connection.connect()
         except TimeoutError as error:
@@ -179,11 +180,17 @@ class GuardedSession(requests.Session):
         return context
 
 
+class _SecureConnection(http.client.HTTPSConnection):
+    response_class: Any = ReceivedAnswer
+
+
 class _PlainConnection(http.client.HTTPConnection):
     """A connection whose socket is guarded.
 
     A TLS connection's is guarded by its context; guarding the plain socket beneath it would count the handshake as a first byte.
     """
+
+    response_class: Any = ReceivedAnswer
 
     def __init__(self, wire: Wire, host: str, port: int | None, *, timeout: float) -> None:
         super().__init__(host, port, timeout=timeout)
@@ -207,16 +214,15 @@ def _is_readable(connected: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _response(request: requests.PreparedRequest, received: http.client.HTTPResponse, body: bytes) -> requests.Response:
+def _response(request: requests.PreparedRequest, received: ReceivedAnswer) -> requests.Response:
     """Return an answer as requests shows it."""
-    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-    for name, value in received.headers.items():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     response = requests.Response()
     response.status_code, response.reason = received.status, received.reason
-    response.headers, response.encoding = headers, utils.get_encoding_from_headers(headers)
+    response.headers = CaseInsensitiveDict(received.headers)
+    response.encoding = utils.get_encoding_from_headers(response.headers)
     response.request, response.url = request, request.url or ""
-    vars(response).update(_content=_decoded(body, headers.get("Content-Encoding", "")), _content_consumed=True)
+    content = _decoded(received.body, received.headers.get("content-encoding", ""))
+    vars(response).update(_content=content, _content_consumed=True)
     return response
 
 
