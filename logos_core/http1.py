@@ -1,12 +1,14 @@
-"""One HTTP/1.1 answer, read to its end.
+"""One HTTP/1.1 request in one piece, and its answer, read to its end. RFC 9112.
 
-The standard library reads headers with its parser for e-mail, which takes longer than all the rest of an answer. This reader is
-stricter instead: what is not plain HTTP/1.1 is no answer, so the outcome of the request is unknown and will be looked up. RFC 9112.
+The standard library writes a request in two pieces, between which a gate could not stand, and reads headers with its parser for
+e-mail, which takes longer than all the rest of an answer. This reader is stricter instead: what is not plain HTTP/1.1 is no answer,
+so the outcome of the request is unknown and will be looked up.
 """
 
 import re
+from collections.abc import Mapping
 from http.client import HTTPException, IncompleteRead
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Self
 
 MAX_LINE_BYTES = 65_536
 MAX_HEADERS = 200
@@ -20,19 +22,28 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _END = frozenset({b"\r\n", b"\n"})
 
 
-class Readable(Protocol):
-    """What an answer is read from: a socket."""
-
-    def makefile(self, mode: str) -> BinaryIO:
-        """Return a buffered stream of what arrives."""
-
-
 class MalformedAnswerError(HTTPException):
     """What came is not an HTTP/1.1 answer."""
 
 
+def request_bytes(method: str, target: str, host: str, headers: Mapping[str, str | bytes], body: bytes | None) -> bytes:
+    """Return a request as it goes over the wire.
+
+    Raises:
+        ValueError: a part of it would break a line, and so make another request of it.
+    """
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value if isinstance(value, str) else value.decode('latin-1')}" for name, value in headers.items()]
+    if body is not None and "Content-Length" not in headers:
+        lines.append(f"Content-Length: {len(body)}")
+    head = "\r\n".join(lines)
+    if not head.count("\r") == head.count("\n") == len(lines) - 1 or "\0" in head:
+        raise ValueError("a header, the method or the address holds a line break; nothing was sent")
+    return (head + "\r\n\r\n").encode("latin-1") + (body or b"")
+
+
 class ReceivedAnswer:
-    """An answer as `http.client.HTTPConnection` expects its `response_class` to be.
+    """The answer to one request.
 
     Attributes:
         status: the final answer's status.
@@ -46,37 +57,29 @@ class ReceivedAnswer:
     body = b""
     will_close = True
 
-    def __init__(self, connected: Readable, *_args: object, method: str | None = None, **_options: object) -> None:
-        self._stream = connected.makefile("rb")
+    def __init__(self, method: str) -> None:
         self._method = method
         self.headers: dict[str, str] = {}
 
-    def begin(self) -> None:
-        """Read the answer.
+    def read(self, stream: BinaryIO) -> Self:
+        """Read the answer from what arrives on a connection.
 
         Raises:
             MalformedAnswerError: it is none.
             IncompleteRead: it broke off.
         """
-        with self._stream:
-            for _ in range(MAX_INTERIM):
-                minor = self._read_status()
-                self.headers = self._read_headers()
-                if self.status >= FIRST_FINAL:
-                    break
-            else:
-                raise MalformedAnswerError(f"more than {MAX_INTERIM} interim answers")
-            tokens = {token.strip() for token in self.headers.get("connection", "").lower().split(",")}
-            self.will_close = minor == b"0" or "close" in tokens
-            self.body = self._read_body()
-
-    def isclosed(self) -> bool:
-        """Say that nothing is left to read."""
-        return True
-
-    def close(self) -> None:
-        """Let go of the stream."""
-        self._stream.close()
+        self._stream = stream
+        for _ in range(MAX_INTERIM):
+            minor = self._read_status()
+            self.headers = self._read_headers()
+            if self.status >= FIRST_FINAL:
+                break
+        else:
+            raise MalformedAnswerError(f"more than {MAX_INTERIM} interim answers")
+        tokens = {token.strip() for token in self.headers.get("connection", "").lower().split(",")}
+        self.will_close = minor == b"0" or "close" in tokens
+        self.body = self._read_body()
+        return self
 
     def _read_status(self) -> bytes:
         line = self._line()

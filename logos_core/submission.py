@@ -92,6 +92,7 @@ class Submission:
         self._parts = parts
         self._venue = parts.venue.name
         self._instruments: dict[str, Instrument] = {}
+        self._histories: set[str] = set()
         self._verified = parts.verified
 
     def submit(self, order: Order) -> ExecutionReport:
@@ -350,7 +351,9 @@ class Submission:
                 parts.limiter.take()
                 parts.ledger.apply_snapshot(require_complete(parts.venue, parts.ledger))
                 self._verified = True
-            require_symbol_history(parts.venue, parts.ledger, parts.limiter, order.symbol)
+            if order.symbol not in self._histories:
+                require_symbol_history(parts.venue, parts.ledger, parts.limiter, order.symbol)
+                self._histories.add(order.symbol)
             adopted_at = parts.ledger.adopted_at()
             if adopted_at is None:
                 return False

@@ -26,7 +26,7 @@ from requests import exceptions, utils
 from requests.structures import CaseInsensitiveDict
 
 from logos_core.errors import PluginContractError
-from logos_core.http1 import ReceivedAnswer
+from logos_core.http1 import ReceivedAnswer, request_bytes
 from logos_core.wire import Answer, Wire
 
 MAX_IDLE = 10
@@ -36,8 +36,10 @@ MAX_BODY_CHARACTERS = 16_384
 
 _ADDRESS = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?(/[!-\"$-~]*)")
 """Scheme, host, port and target of an address that needs no quoting: nothing in it but visible ASCII, and no fragment."""
+_JSON = json.JSONEncoder(allow_nan=False)
 _RAW_DEFLATE, _GZIP_OR_ZLIB = -zlib.MAX_WBITS, zlib.MAX_WBITS | 32
 
+DEFAULT_PORTS = {"http": "80", "https": "443"}
 Origin = tuple[str, str, str | None]
 """Scheme, host and port."""
 
@@ -74,7 +76,7 @@ class GuardedSession(requests.Session):
         made.method, made.url, made.headers = request.method.upper(), request.url, CaseInsensitiveDict(headers)
         made.body = request.data or None
         if made.body is None and request.json is not None:
-            made.body = json.dumps(request.json, allow_nan=False).encode()
+            made.body = _JSON.encode(request.json).encode()
             made.headers.setdefault("Content-Type", "application/json")
         if made.body is None and made.method not in {"GET", "HEAD"}:
             made.headers["Content-Length"] = "0"
@@ -120,13 +122,18 @@ class GuardedSession(requests.Session):
         super().close()
 
     def _exchange(self, origin: Origin, target: str, request: requests.PreparedRequest, left_s: float) -> requests.Response:
+        method, body = request.method or "", request.body.encode() if isinstance(request.body, str) else request.body
+        if body is not None and not isinstance(body, bytes):
+            raise PluginContractError("a request's body must be bytes or text, known before it is sent")
+        try:
+            written = request_bytes(method, target, _host(origin), request.headers, body)
+        except ValueError as error:
+            raise exceptions.InvalidHeader(error, request=request) from error
         connection = self._connection(origin, left_s, request)
         try:
-            body = request.body.encode() if isinstance(request.body, str) else request.body
-            if not isinstance(body or b"", bytes):
-                raise PluginContractError("a request's body must be bytes or text, known before it is sent")
-            connection.request(request.method or "", target, body, request.headers)
-            received: Any = connection.getresponse()
+            connection.sock.sendall(written)
+            with connection.sock.makefile("rb") as stream:
+                received = ReceivedAnswer(method).read(stream)
             response = _response(request, received)
         except BaseException:
             connection.close()
@@ -153,7 +160,7 @@ class GuardedSession(requests.Session):
         if scheme == "http":
             connection = _PlainConnection(self._wire, host.strip("[]"), number, timeout=left_s)
         else:
-            connection = _SecureConnection(host.strip("[]"), number, timeout=left_s, context=self._context)
+            connection = http.client.HTTPSConnection(host.strip("[]"), number, timeout=left_s, context=self._context)
         try:
             connection.connect()
         except TimeoutError as error:
@@ -180,17 +187,11 @@ class GuardedSession(requests.Session):
         return context
 
 
-class _SecureConnection(http.client.HTTPSConnection):
-    response_class: Any = ReceivedAnswer
-
-
 class _PlainConnection(http.client.HTTPConnection):
     """A connection whose socket is guarded.
 
     A TLS connection's is guarded by its context; guarding the plain socket beneath it would count the handshake as a first byte.
     """
-
-    response_class: Any = ReceivedAnswer
 
     def __init__(self, wire: Wire, host: str, port: int | None, *, timeout: float) -> None:
         super().__init__(host, port, timeout=timeout)
@@ -200,6 +201,11 @@ class _PlainConnection(http.client.HTTPConnection):
         super().connect()
         plain = self.sock
         self.sock = self._guarded(plain.family, plain.type, plain.proto, fileno=plain.detach())
+
+
+def _host(origin: Origin) -> str:
+    scheme, host, port = origin
+    return host if port in {None, DEFAULT_PORTS[scheme]} else f"{host}:{port}"
 
 
 def _close(idle: dict[Origin, list[http.client.HTTPConnection]]) -> None:
@@ -242,14 +248,9 @@ class _GuardedReads:
     """Socket calls that keep to the deadline and ask the gates before the first byte."""
 
     wire: Wire
-    _head = b""
 
     def sendall(self, data: Any, *args: Any) -> None:
-        """Send a request's head together with its body, so that the gates stand before the first byte and the last one alike."""
-        data, self._head = self._head + bytes(data), b""
-        if _awaits_body(data):
-            self._head = data
-            return
+        """Send a whole request; it comes in one piece, so the gates stand before its first byte and its last one alike."""
         record = self.wire.current()
         record.first_byte_once()
         self.settimeout(_left_s(record.remaining_s()))  # type: ignore[attr-defined]
@@ -267,13 +268,6 @@ class _GuardedSocket(_GuardedReads, socket.socket):
 
 class _GuardedSSLSocket(_GuardedReads, ssl.SSLSocket):
     pass
-
-
-def _awaits_body(data: bytes) -> bool:
-    """Say whether this is a head that announces a body of known length, and nothing behind it."""
-    head, end, body = data.partition(b"\r\n\r\n")
-    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
-    return bool(end and not body and length and int(length.group(1)))
 
 
 def _left_s(left_s: float) -> float:

@@ -28,6 +28,7 @@ PREFIX = "lgs"
 ID_LENGTH = 32
 _DIGEST_BYTES = 20
 """As many as `ID_LENGTH` characters can show, in whole groups of five."""
+_NAMES = json.JSONEncoder(ensure_ascii=False)
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 MIN_ID_LENGTH = 18
 """Fifteen characters of digest: at a thousand million intents the chance of any collision is below one in ten thousand."""
@@ -39,7 +40,7 @@ def client_order_id(account_id: str, strategy: str, intent_id: str, profile: IdP
     Lower-case letters and digits, so that a venue that folds case or cuts the id at its own limit cannot merge two of them.
     """
     length = _usable_length(profile.max_length, profile.alphabet)
-    named = json.dumps([account_id, strategy, intent_id], ensure_ascii=False).encode()
+    named = _NAMES.encode([account_id, strategy, intent_id]).encode()
     digest = base64.b32hexencode(hashlib.sha256(named).digest()[:_DIGEST_BYTES]).decode().lower()
     return (PREFIX + digest)[:length]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logos_core.http1 import MAX_HEADERS, MAX_INTERIM, MAX_LINE_BYTES, MalformedAnswerError, ReceivedAnswer
+from logos_core.http1 import MAX_HEADERS, MAX_INTERIM, MAX_LINE_BYTES, MalformedAnswerError, ReceivedAnswer, request_bytes
 
 
 class Wire:
@@ -21,9 +21,7 @@ class Wire:
 
 
 def read(data, method="POST"):
-    answer = ReceivedAnswer(Wire(data), method=method)
-    answer.begin()
-    return answer
+    return ReceivedAnswer(method).read(io.BytesIO(data))
 
 
 def _chunked(parts):
@@ -117,3 +115,13 @@ def test_behind_an_answer_with_two_lengths_nothing_is_trusted():
 
 def test_the_same_length_twice_is_one_length():
     assert b"{}" == read(OK + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}").body
+
+
+@pytest.mark.parametrize("broken", ["a\r\nX: 1", "a\nX: 1", "a\r", "a\0", "\r\n\r\nDELETE / HTTP/1.1"])
+@pytest.mark.parametrize("place", range(5))
+def test_nothing_can_make_two_requests_of_one(broken, place):
+    parts = ["POST", "/orders", "venue", "X-Key", "value"]
+    parts[place] += broken
+    method, target, host, name, value = parts
+    with pytest.raises(ValueError, match="line break"):
+        request_bytes(method, target, host, {name: value}, b"{}")
