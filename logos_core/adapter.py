@@ -31,6 +31,7 @@ from logos_core.reconciliation import (
     Difference,
     ReconciliationReport,
     candidates,
+    compared,
     differences,
     strangers,
     verdict,
@@ -221,15 +222,16 @@ class Adapter:
         still = [recorded for recorded in parts.ledger.working() if recorded.client_order_id in before]
         missing, moving, unasked = self._ask_for(candidates(still, snapshot))
         different, moved = self._compare(snapshot.open_orders)
+        unsettled = tuple(recorded.client_order_id for recorded in parts.ledger.unsettled())
         found = ReconciliationReport(
             verdict=Agreement.AGREES,
-            checked=sum(parts.ledger.counts().values()),
+            checked=len(compared(before, snapshot, parts.ledger.knows, PREFIX).difference(unsettled)),
             missing_remote=tuple(missing),
             untracked_remote=untracked,
             foreign_remote=foreign,
             different=tuple(different),
             in_motion=(*moving, *moved),
-            unsettled=tuple(recorded.client_order_id for recorded in parts.ledger.unsettled()),
+            unsettled=unsettled,
             duplicates=tuple(parts.ledger.duplicates()),
             error=unasked,
         )

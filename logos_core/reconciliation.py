@@ -44,7 +44,7 @@ class ReconciliationReport:
 
     Attributes:
         verdict: AGREES only if every list below is empty; UNSETTLED if nothing differs but outcomes are open.
-        checked: how many orders were compared.
+        checked: how many orders were compared: those of ours that are open in the ledger or at the venue.
         missing_remote: client order ids that the ledger holds as working and the venue does not show, anywhere.
         untracked_remote: venue orders with our prefix that the ledger does not know. They halt.
         foreign_remote: venue orders that are not ours; for information.
@@ -78,7 +78,14 @@ class ReconciliationReport:
             "duplicates": self.duplicates,
         }
         found = ", ".join(f"{len(rows)} {name}" for name, rows in counts.items() if rows) or "no difference"
-        return f"reconciliation: {self.verdict.value}; {self.checked} orders checked, {found}"
+        orders = "open order" if self.checked == 1 else "open orders"
+        return f"reconciliation: {self.verdict.value}; {self.checked} {orders} compared, {found}"
+
+
+def compared(working: set[str], snapshot: VenueSnapshot, knows: Callable[[str], bool], prefix: str) -> set[str]:
+    """Return the orders that are compared: those the ledger holds as working, and those of ours in the venue's open list."""
+    shown = {report.client_order_id for report in snapshot.open_orders if report.client_order_id}
+    return working | {name for name in shown if knows(name) or name.startswith(prefix)}
 
 
 def candidates(working: list[Recorded], snapshot: VenueSnapshot) -> list[Recorded]:

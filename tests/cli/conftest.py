@@ -77,8 +77,10 @@ class Forker:
             start_new_session=True,
         )
 
-    def logos(self, *args: object, home: Path) -> Done:
-        """Run one command."""
+    def logos(self, *args: object, home: Path, fresh: bool = False, **options: Any) -> Done:
+        """Run one command: in an interpreter of its own where that is asked for, or where the process is to start in another way."""
+        if fresh or options:
+            return logos(*args, home=home, **options)
         assert self.process.stdin is not None and self.process.stdout is not None
         out, err = self.folder / "out", self.folder / "err"
         for path in (out, err):
@@ -158,11 +160,8 @@ class Desk:
         path.write_text(text)
         return path
 
-    def logos(self, *args: object, fresh: bool = False, **options: Any) -> Done:
-        """Run one command: in an interpreter of its own where that is asked for, or where the process is to start in another way."""
-        if fresh or options:
-            return logos(*args, home=self.home, **options)
-        return self.forker.logos(*args, home=self.home)
+    def logos(self, *args: object, **options: Any) -> Done:
+        return self.forker.logos(*args, home=self.home, **options)
 
     def submit(self, intent_id: str, *more: str, quantity: str = "1", preset: Path | None = None, fresh: bool = False) -> Done:
         given = ("--limit", "100", *more) if "--limit" not in more else more
@@ -214,10 +213,10 @@ def new_simulator() -> type[Simulator]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Done]:
+def run(tmp_path: Path, forker: Forker) -> Callable[..., Done]:
     """Runs commands on a LOGOS_HOME of their own."""
 
     def go(*args: object, **options: Any) -> Done:
-        return logos(*args, home=tmp_path / "home", **options)
+        return forker.logos(*args, home=tmp_path / "home", **options)
 
     return go

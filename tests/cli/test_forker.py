@@ -4,5 +4,5 @@ import pytest
 
 
 @pytest.mark.parametrize("words", [["--version"], ["show", "nobody", "--json"], ["submit"], ["orders", "--last", "0"]])
-def test_a_forked_command_says_and_ends_as_a_started_one(desk, words):
-    assert desk.logos(*words, fresh=True) == desk.logos(*words)
+def test_a_forked_command_says_and_ends_as_a_started_one(run, words):
+    assert run(*words, fresh=True) == run(*words)

@@ -26,7 +26,7 @@ def test_the_help_line_of_a_command_is_the_first_line_of_its_docstring(name):
 
 
 def test_help_names_every_command_and_every_exit_code(run):
-    done = run("--help")
+    done = run("--help", fresh=True)
 
     assert (0, "") == (done.code, done.err)
     assert set() == {name for name in commands.COMMANDS if f"  {name} " not in done.out}
@@ -45,7 +45,7 @@ def test_version_is_printed(run):
 
 @pytest.mark.parametrize("name", [*commands.COMMANDS, *sorted(commands.GROUPS)])
 def test_every_command_explains_itself(run, name):
-    done = run(*name.split(), "--help")
+    done = run(*name.split(), "--help", fresh=True)
 
     assert (0, "") == (done.code, done.err)
     assert f"logos {name}" in done.out
@@ -87,7 +87,7 @@ def test_the_plain_list_is_what_the_core_finds():
 
 
 def test_loading_tries_each_venue_and_says_which_variants_load(run):
-    done = run("venues", "--load", "--json")
+    done = run("venues", "--load", "--json", fresh=True)
 
     expected = {venue.name: None for venue in installed()}
     assert expected == {row["name"]: row["error"] for row in done.data()}

@@ -52,7 +52,9 @@ def test_the_example_run_twice_leaves_one_order(reader: Reader, binance: Loopbac
     assert 1 == len(binance.orders())
     first_lines = [run.stdout.splitlines()[0] for run in done]
     assert first_lines[0] == first_lines[1]
-    assert ["reconciliation: agrees; 1 orders checked, no difference"] * 2 == [run.stdout.splitlines()[1] for run in done]
+    assert ["reconciliation: agrees; 0 open orders compared, no difference"] * 2 == [run.stdout.splitlines()[1] for run in done], (
+        "it is filled"
+    )
 
 
 def test_the_commands_to_try_by_hand_do_what_they_say(reader: Reader):

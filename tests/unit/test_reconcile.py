@@ -54,7 +54,22 @@ def test_what_happened_at_the_venue_is_recorded_and_both_agree(session):
 
     assert (Agreement.AGREES, 3) == (report.verdict, report.checked)
     assert [S.NEW, S.FILLED, S.EXPIRED] == [recorded(session, name).state for name in ("works", "fills", "ends")]
-    assert "reconciliation: agrees; 3 orders checked, no difference" == str(report)
+    assert "reconciliation: agrees; 3 open orders compared, no difference" == str(report)
+
+
+def test_what_was_compared_is_what_is_open_on_either_side(session):
+    """A closed order is on record and is not looked at again; a foreign one is nobody's to compare."""
+    for name in ("works", "ended"):
+        session.adapter.submit(order(name))
+    session.adapter.cancel("ended")
+    session.venue.held.append(report_of("somebody", venue_order_id="v7"))
+    agrees = session.adapter.reconcile()
+    session.venue.held.append(report_of("lgsforgotten", venue_order_id="v8"))
+    differs = session.adapter.reconcile()
+
+    assert (Agreement.AGREES, 1) == (agrees.verdict, agrees.checked)
+    assert "reconciliation: agrees; 1 open order compared, no difference" == str(agrees)
+    assert (Agreement.DIFFERS, 2) == (differs.verdict, differs.checked)
 
 
 def test_a_finished_order_is_never_missing(session):
@@ -157,7 +172,7 @@ def test_an_order_in_flight_is_left_to_its_sender(session, desk):
     session.venue.on_submit(step)
     session.adapter.submit(order())
 
-    assert [(Agreement.UNSETTLED, ())] == [(report.verdict, report.different) for report in reports]
+    assert [(Agreement.UNSETTLED, (), 0)] == [(report.verdict, report.different, report.checked) for report in reports]
     assert S.NEW == recorded(session).state
 
 
