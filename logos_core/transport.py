@@ -19,14 +19,14 @@ import ssl
 import threading
 import weakref
 import zlib
-from typing import Any
+from typing import Any, cast
 
 import requests
 from requests import exceptions, utils
 from requests.structures import CaseInsensitiveDict
 
 from logos_core.errors import PluginContractError
-from logos_core.http1 import ReceivedAnswer, request_bytes
+from logos_core.http1 import MAX_BODY_BYTES, Arriving, ReceivedAnswer, request_bytes
 from logos_core.wire import Answer, Wire
 
 MAX_IDLE = 10
@@ -36,10 +36,13 @@ MAX_BODY_CHARACTERS = 16_384
 
 _ADDRESS = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?(/[!-\"$-~]*)")
 """Scheme, host, port and target of an address that needs no quoting: nothing in it but visible ASCII, and no fragment."""
+_PLAIN_ADDRESS = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9_~@:-][A-Za-z0-9._~@:-]*)+")
+"""An address in which requests itself would find nothing to change."""
 _JSON = json.JSONEncoder(allow_nan=False)
 _RAW_DEFLATE, _GZIP_OR_ZLIB = -zlib.MAX_WBITS, zlib.MAX_WBITS | 32
 
 DEFAULT_PORTS = {"http": "80", "https": "443"}
+MAX_PORT = 65_535
 Origin = tuple[str, str, str | None]
 """Scheme, host and port."""
 
@@ -65,12 +68,8 @@ class GuardedSession(requests.Session):
         """Return what is sent for a request. An order's, a body to an address without a query, skips what is about other requests."""
         headers = {**self.headers, **(request.headers or {})}
         parts = (request.params, request.files, request.auth, request.cookies, self.params, self.auth, self.cookies)
-        if (
-            any(parts)
-            or None in headers.values()
-            or not isinstance(request.data or b"", bytes)
-            or not _ADDRESS.fullmatch(request.url)
-        ):
+        plain = all(type(name) is str and type(value) is str for name, value in headers.items())
+        if any(parts) or not plain or not isinstance(request.data or b"", bytes) or not _PLAIN_ADDRESS.fullmatch(request.url):
             return super().prepare_request(request)
         made = requests.PreparedRequest()
         made.method, made.url, made.headers = request.method.upper(), request.url, CaseInsensitiveDict(headers)
@@ -98,7 +97,7 @@ class GuardedSession(requests.Session):
         record = self._wire.current()
         record.begin_request()
         address = _ADDRESS.fullmatch((request.url or "").partition("#")[0])
-        if address is None:
+        if address is None or int(address[3] or 0) > MAX_PORT:
             raise exceptions.InvalidURL(f"{request.url!r} is not an http or https address; nothing was sent")
         *origin, target = address.groups()
         try:
@@ -132,8 +131,7 @@ class GuardedSession(requests.Session):
         connection = self._connection(origin, left_s, request)
         try:
             connection.sock.sendall(written)
-            with connection.sock.makefile("rb") as stream:
-                received = ReceivedAnswer(method).read(stream)
+            received = ReceivedAnswer(method).read(Arriving(connection.sock.recv_into))
             response = _response(request, received)
         except BaseException:
             connection.close()
@@ -152,15 +150,16 @@ class GuardedSession(requests.Session):
                 connection = kept.pop() if kept else None
             if connection is None:
                 break
-            if not _is_readable(connection.sock):  # nothing was asked for, so anything to read is the end
+            if not _guarded(connection).has_arrived():  # nothing was asked for, so whatever came is the end, or no answer to us
                 return connection
             connection.close()
         scheme, host, port = origin
-        number = int(port) if port else None
+        number = int(port or DEFAULT_PORTS[scheme])
         if scheme == "http":
             connection = _PlainConnection(self._wire, host.strip("[]"), number, timeout=left_s)
         else:
             connection = http.client.HTTPSConnection(host.strip("[]"), number, timeout=left_s, context=self._context)
+        vars(connection)["_create_connection"] = functools.partial(_reach, self._wire)  # http.client's own seam
         try:
             connection.connect()
         except TimeoutError as error:
@@ -203,6 +202,28 @@ class _PlainConnection(http.client.HTTPConnection):
         self.sock = self._guarded(plain.family, plain.type, plain.proto, fileno=plain.detach())
 
 
+def _guarded(connection: http.client.HTTPConnection) -> "_GuardedReads":
+    connected: Any = connection.sock
+    return cast("_GuardedReads", connected)
+
+
+def _reach(wire: Wire, address: tuple[str, int], *_args: Any) -> socket.socket:
+    """Connect to the first address of a host that answers, all within one deadline; only the name's lookup cannot be bounded."""
+    refused: OSError = OSError(f"{address[0]} has no address")
+    for family, kind, protocol, _, found in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+        connected = socket.socket(family, kind, protocol)
+        try:
+            connected.settimeout(_left_s(wire.current().remaining_s()))
+            connected.connect(found)
+            connected.settimeout(_left_s(wire.current().remaining_s()))
+        except OSError as error:
+            connected.close()
+            refused = error
+        else:
+            return connected
+    raise refused
+
+
 def _host(origin: Origin) -> str:
     scheme, host, port = origin
     return host if port in {None, DEFAULT_PORTS[scheme]} else f"{host}:{port}"
@@ -212,12 +233,6 @@ def _close(idle: dict[Origin, list[http.client.HTTPConnection]]) -> None:
     while idle:
         for connection in idle.popitem()[1]:
             connection.close()
-
-
-def _is_readable(connected: socket.socket) -> bool:
-    poll = select.poll()
-    poll.register(connected, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _response(request: requests.PreparedRequest, received: ReceivedAnswer) -> requests.Response:
@@ -239,9 +254,17 @@ def _decoded(body: bytes, encoding: str) -> bytes:
     if encoding.lower() not in {"gzip", "x-gzip", "deflate"}:
         raise exceptions.ContentDecodingError(f"the answer is encoded as {encoding!r}, which was not asked for")
     try:
-        return zlib.decompress(body, _GZIP_OR_ZLIB)
+        return _decompressed(body, _GZIP_OR_ZLIB)
     except zlib.error:
-        return zlib.decompress(body, _RAW_DEFLATE)  # what some servers call deflate
+        return _decompressed(body, _RAW_DEFLATE)  # what some servers call deflate
+
+
+def _decompressed(body: bytes, window_bits: int) -> bytes:
+    stream = zlib.decompressobj(window_bits)
+    found = stream.decompress(body, MAX_BODY_BYTES)
+    if not stream.eof or stream.unused_data:
+        raise zlib.error("the compressed answer breaks off, goes on behind its end, or is too large")
+    return found
 
 
 class _GuardedReads:
@@ -252,7 +275,7 @@ class _GuardedReads:
     def sendall(self, data: Any, *args: Any) -> None:
         """Send a whole request; it comes in one piece, so the gates stand before its first byte and its last one alike."""
         record = self.wire.current()
-        record.first_byte_once()
+        record.first_byte_once(self._nothing_arrived)
         self.settimeout(_left_s(record.remaining_s()))  # type: ignore[attr-defined]
         super().sendall(data, *args)  # type: ignore[misc]
 
@@ -261,13 +284,37 @@ class _GuardedReads:
         received: int = super().recv_into(*args)  # type: ignore[misc]
         return received
 
+    def _nothing_arrived(self) -> None:
+        """Refuse to send where something waits already: it would be taken for the answer."""
+        if self.has_arrived():
+            raise ConnectionResetError("the venue ended the connection, or said something, before it was asked")
+
+    def has_arrived(self) -> bool:
+        """Say whether there is something to read, the end included."""
+        poll = select.poll()
+        poll.register(self, select.POLLIN)  # type: ignore[arg-type]
+        return bool(poll.poll(0))
+
 
 class _GuardedSocket(_GuardedReads, socket.socket):
     pass
 
 
 class _GuardedSSLSocket(_GuardedReads, ssl.SSLSocket):
-    pass
+    def has_arrived(self) -> bool:
+        """Say whether there is something to read; what TLS says to itself, such as a session ticket, is not."""
+        if self.pending():
+            return True
+        if not super().has_arrived():
+            return False
+        self.settimeout(0)
+        try:
+            ssl.SSLSocket.recv_into(self, bytearray(1))
+        except ssl.SSLWantReadError:
+            return False
+        except OSError:
+            return True
+        return True
 
 
 def _left_s(left_s: float) -> float:

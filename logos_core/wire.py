@@ -86,13 +86,14 @@ class WireRecord:
         self.phase = Phase.NOTHING_SENT
         self.answer = None
 
-    def first_byte_once(self) -> None:
-        """Before a request's first byte, run the gates and note that from here on it may have been sent."""
+    def first_byte_once(self, last: Gate = lambda: None) -> None:
+        """Before a request's first byte, run the gates, then the connection's own, and note that from here on it may have been sent."""
         if self.phase is not Phase.NOTHING_SENT:
             return
         try:
             for gate in self.gates:
                 gate()
+            last()
         except GateClosedError as error:
             self.closed_by = error
             raise

@@ -294,7 +294,9 @@ class SqliteLedger(LedgerReader):
             return state
         known = self._db.row("SELECT report FROM venue_orders WHERE intent = ? AND number = 0", intent)
         if known is not None:
-            return _advanced(state, move_of(codec.report_from(known[0], ()).status))
+            status = codec.report_from(known[0], ()).status
+            if status is not OrderStatus.REJECTED or not (doubt or outcome is AttemptOutcome.UNKNOWN):
+                return _advanced(state, move_of(status))
         return _advanced(state, Move.LEFT_UNKNOWN if doubt else _MOVES[outcome])
 
     def _belongs_to_another(self, intent: int, report: ExecutionReport) -> bool:
@@ -330,11 +332,20 @@ class SqliteLedger(LedgerReader):
             for execution in report.executions:
                 self._write_execution(execution)
             return True
-        self._evidence_of_order(intent)
-        after = self._take_report(intent, state, report)
+        after: IntentState
+        if report.status is OrderStatus.REJECTED and state is IntentState.UNKNOWN and self._attempts(intent) > 1:
+            self._write_venue_order(intent, report)  # of which attempt it is the end, nobody can tell; another may be live
+            after = IntentState.UNKNOWN
+        else:
+            self._evidence_of_order(intent)
+            after = self._take_report(intent, state, report)
         self._set_state(intent, state, after, self._clock.now())
         self._event("reported", intent, {"state": after.value, "report": codec.report_body(report), "evidence": evidence})
         return True
+
+    def _attempts(self, intent: int) -> int:
+        row = self._db.row("SELECT count(*) FROM attempts WHERE intent = ?", intent)
+        return int(row[0]) if row else 0
 
     def _row_of(self, report: ExecutionReport) -> tuple[Any, ...] | None:
         columns = "i.id, i.state, i.request, i.client_order_id"

@@ -4,10 +4,10 @@ import http.client
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from logos_core.http1 import MAX_HEADERS, MAX_INTERIM, MAX_LINE_BYTES, MalformedAnswerError, ReceivedAnswer, request_bytes
+from logos_core.http1 import MAX_HEADERS, MAX_INTERIM, MAX_LINE_BYTES, Arriving, MalformedAnswerError, ReceivedAnswer, request_bytes
 
 
 class Wire:
@@ -21,7 +21,7 @@ class Wire:
 
 
 def read(data, method="POST"):
-    return ReceivedAnswer(method).read(io.BytesIO(data))
+    return ReceivedAnswer(method).read(Arriving(io.BytesIO(data).readinto))
 
 
 def _chunked(parts):
@@ -43,11 +43,13 @@ values = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20
     close=st.booleans(),
 )
 def test_a_plain_answer_is_read_as_the_standard_library_reads_it(status, headers, parts, framing, method, close):
+    bodiless = method == "HEAD" or status in {204, 304}
+    assume(not (bodiless and framing == "chunked"))  # the standard library would wait for chunks of nothing
     body = b"".join(parts)
     lines = [f"{name}: {value}".encode() for name, value in headers] + ([b"Connection: close"] if close else [])
     lines += {"length": [b"Content-Length: %d" % len(body)], "chunked": [b"Transfer-Encoding: chunked"]}.get(framing, [])
     data = b"HTTP/1.1 %d Word\r\n" % status + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
-    if method != "HEAD" and status not in {204, 304}:
+    if not bodiless:
         data += _chunked(parts) if framing == "chunked" else body
     theirs = http.client.HTTPResponse(Wire(data), method=method)  # type: ignore[arg-type]
     theirs.begin()
@@ -55,7 +57,7 @@ def test_a_plain_answer_is_read_as_the_standard_library_reads_it(status, headers
 
     ours = read(data, method)
     assert (theirs.status, theirs.reason, kept, theirs.read()) == (ours.status, ours.reason, ours.headers, ours.body)
-    if status not in {204, 304} and method != "HEAD":
+    if not bodiless:
         assert theirs.will_close == ours.will_close
 
 
@@ -123,5 +125,42 @@ def test_nothing_can_make_two_requests_of_one(broken, place):
     parts = ["POST", "/orders", "venue", "X-Key", "value"]
     parts[place] += broken
     method, target, host, name, value = parts
-    with pytest.raises(ValueError, match="line break"):
+    with pytest.raises(ValueError, match="nothing was sent"):
         request_bytes(method, target, host, {name: value}, b"{}")
+
+
+@pytest.mark.parametrize("headers", [{"content-length": "2"}, {"Content-Length": "99"}, {}])
+def test_the_length_is_the_bodys_own(headers):
+    sent = request_bytes("POST", "/", "venue", headers, b"{}POST /2 HTTP/1.1\r\n\r\n")
+
+    assert [b"Content-Length: 22"] == [line for line in sent.split(b"\r\n") if line.lower().startswith(b"content-length")]
+
+
+def test_a_host_is_named_once():
+    assert b"GET / HTTP/1.1\r\nhost: mine\r\n\r\n" == request_bytes("GET", "/", "venue", {"host": "mine"}, None)
+
+
+@pytest.mark.parametrize("headers", [{"Transfer-Encoding": "chunked"}, {"X-A: 1": "2"}, {"": "1"}])
+def test_a_header_that_would_change_the_request_is_refused(headers):
+    with pytest.raises(ValueError, match="nothing was sent"):
+        request_bytes("POST", "/", "venue", headers, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("data", "method"),
+    [
+        (OK + b"Content-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\n", "POST"),
+        (b"HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\n", "DELETE"),
+        (b"HTTP/1.1 304 No\r\nTransfer-Encoding: chunked\r\n\r\n", "GET"),
+    ],
+)
+def test_a_connection_on_which_more_came_than_the_answer_carries_nothing_further(data, method):
+    assert read(data, method).will_close
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 9999999999999999\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n"]
+)
+def test_a_body_larger_than_any_answer_is_none(framing):
+    with pytest.raises(MalformedAnswerError):
+        read(OK + framing)

@@ -242,6 +242,29 @@ def test_a_refusal_that_comes_as_a_report_leaves_an_earlier_doubt_standing_too(b
     assert [A.UNKNOWN, A.REJECTED] == [attempt.outcome for attempt in found.attempts]
 
 
+def test_a_refused_order_that_is_seen_again_leaves_the_doubt_standing(book):
+    """Of which of two attempts it is the end, nobody can tell."""
+    refused = report_of(status=OrderStatus.REJECTED)
+    book.claim()
+    book.settle(A.UNKNOWN)
+    book.claim(again=1)
+    book.settle(A.REJECTED, number=2, report=refused)
+    found = book.apply(refused)
+
+    assert (S.UNKNOWN, [A.UNKNOWN, A.REJECTED]) == (found.state, [attempt.outcome for attempt in found.attempts])
+    assert ["lgs1"] == [intent.client_order_id for intent in book.ledger.unsettled()]
+
+
+def test_a_late_refusal_of_the_first_attempt_does_not_settle_a_second_in_doubt(book):
+    book.claim()
+    book.settle(A.UNKNOWN)
+    book.claim(again=1)
+    book.settle(A.REJECTED, report=report_of(status=OrderStatus.REJECTED))
+
+    assert S.UNKNOWN == book.settle(A.UNKNOWN, number=2).state
+    assert ["lgs1"] == [intent.client_order_id for intent in book.ledger.unsettled()]
+
+
 def test_a_refusal_settles_once_every_earlier_attempt_is_settled(book):
     book.claim()
     book.settle(A.NOT_SENT)

@@ -383,6 +383,69 @@ def test_a_session_that_is_forgotten_closes_its_connections(serve):
     assert ended.wait(2)
 
 
+def test_what_came_while_the_gates_ran_is_no_answer_to_the_order(serve):
+    """A proxy's idle timeout would pass for the venue's refusal."""
+    late = threading.Event()
+
+    def behave(connection):
+        connection.sendall(OK)
+        late.wait(2)
+        connection.sendall(b"HTTP/1.1 422 No\r\nContent-Length: 2\r\n\r\n{}")
+        time.sleep(0.3)
+
+    server = serve(behave)
+    wire = Wire(SystemClock(), 5.0)
+    with GuardedSession(wire) as session:
+        with wire.operation(Operation.LOOKUP):
+            session.get(url(server))
+        with (
+            wire.operation(Operation.SUBMIT, (late.set, lambda: time.sleep(0.1))) as record,
+            pytest.raises(requests.RequestException),
+        ):
+            session.post(url(server), data=b"order")
+
+    assert (Phase.NOTHING_SENT, 1) == (record.phase, len(server.received))
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 99_999), ("127.0.0.1", 165_536)])
+def test_a_port_that_is_none_is_refused(host, port):
+    with operation() as (session, record), pytest.raises(requests.exceptions.InvalidURL):
+        session.post(f"http://{host}:{port}/o")
+
+    assert Phase.NOTHING_SENT is record.phase
+
+
+def test_an_address_of_version_six_without_a_port_goes_to_the_schemes_own(monkeypatch):
+    reached = []
+
+    def getaddrinfo(*address, **_):
+        reached.append(address)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    with operation() as (session, _record), pytest.raises(requests.RequestException):
+        session.post("http://[::1:8801]/o")
+
+    assert [("::1:8801", 80)] == reached
+
+
+def test_one_deadline_holds_for_all_addresses_of_a_host(monkeypatch):
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    waiting = [socket.socket() for _ in range(4)]
+    for one in waiting:
+        one.setblocking(False)
+        one.connect_ex(full.getsockname())
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", full.getsockname())] * 4
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
+    began = time.monotonic()
+    with operation(timeout_s=0.4) as (session, record), pytest.raises(requests.RequestException):
+        session.post("http://venue.test/o")
+    for one in [full, *waiting]:
+        one.close()
+
+    assert (Phase.NOTHING_SENT, True) == (record.phase, time.monotonic() - began < 1.0)
+
+
 # -------------------------------------------------------------------------------------------------------------------- TLS
 
 
@@ -444,6 +507,41 @@ def test_over_tls_gates_run_after_the_handshake_and_before_the_first_application
 
     assert ([(1, 0)], Phase.ANSWERED) == (seen, record.phase)
     assert b"order" in server.received[0]
+
+
+def test_over_tls_what_came_with_the_last_answer_is_no_answer_to_the_next(serve, tls, trusted):
+    """Bytes that TLS has decrypted already do not show on the socket."""
+    filling = b"HTTP/1.1 200 OK\r\nContent-Length: 00002\r\nX: "
+    first = filling + b"x" * (16_384 - len(filling) - len(b"\r\n\r\n{}") - len(OK)) + b"\r\n\r\n{}"
+
+    def behave(connection):
+        connection.sendall(first + OK.replace(b"200 OK", b"422 No"))
+        time.sleep(0.3)
+
+    server = serve(behave, context=tls)
+    wire = Wire(SystemClock(), 5.0)
+    with GuardedSession(wire) as session:
+        with wire.operation(Operation.LOOKUP):
+            assert 200 == session.get(url(server, scheme="https")).status_code
+        server.behave = lambda connection: connection.sendall(OK)
+        with wire.operation(Operation.SUBMIT):
+            assert 200 == session.post(url(server, scheme="https"), data=b"order").status_code
+
+
+def test_over_tls_a_connection_is_used_again(serve, tls, trusted):
+    def twice(connection):
+        connection.sendall(OK)
+        server.received.append(_whole_request(connection))
+        connection.sendall(OK)
+
+    server = serve(twice, context=tls)
+    wire = Wire(SystemClock(), 5.0)
+    with GuardedSession(wire) as session:
+        for _ in range(2):
+            with wire.operation(Operation.SUBMIT):
+                assert 200 == session.post(url(server, scheme="https")).status_code
+
+    assert (2, 1) == (len(server.received), server.handshakes)
 
 
 def test_over_tls_a_closed_gate_means_that_not_a_byte_was_sent(serve, tls, trusted):
