@@ -213,7 +213,7 @@ def _sessions(home: Home) -> dict[str, list[str]]:
 
 def _status_text(body: dict[str, Any]) -> str:
     lines = [f"LOGOS_HOME  {body['home']}"]
-    lines += [f"HALTED      {scope}: {said}" for scope, said in body["halts"].items()] or ["halts       none; orders may leave"]
+    lines += [f"HALTED      {scope}: {said}" for scope, said in body["halts"].items()] or ["halts       none"]
     alive, dead = body["sessions"]["alive"], body["sessions"]["dead"]
     lines.append(f"sessions    {len(alive)} alive, {len(dead)} ended or dead")
     for ledger in body["ledgers"]:
