@@ -117,7 +117,8 @@ def _venue_names() -> set[str]:
 
 
 def _tell(body: dict[str, Any], *, as_json: bool) -> None:
-    text = f"halted: {body['scope']}; no new order of it leaves ({body['path']})\nCancels still go out. `logos resume {body['scope']} --by NAME --by NAME --because TEXT` ends it."
+    how = f"logos resume {body['scope']} --by NAME --by NAME --because TEXT"
+    text = f"halted: {body['scope']}; no new order of it leaves ({body['path']})\nCancels still go out. `{how}` ends it."
     print(json.dumps(body, ensure_ascii=False) if as_json else text, flush=True)
 
 
