@@ -257,15 +257,16 @@ def answered(head, body=b"{}"):
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
-def test_what_is_sent_is_what_requests_itself_would_send(serve, method, asked):
+@pytest.mark.parametrize("path", ["/v2/orders", "/v2/orders%20x", "/o/../b", '/o"<|%zz'])
+def test_what_is_sent_is_what_requests_itself_would_send(serve, method, asked, path):
     """Line by line but for their order, and for what requests adds out of its own libraries."""
     server = serve()
     with requests.Session() as plain:
         plain.trust_env = False
         plain.headers["Accept-Encoding"] = "gzip, deflate"
-        plain.request(method, url(server, "/v2/orders%20x"), **asked)
+        plain.request(method, url(server, path), **asked)
     with operation() as (session, _):
-        session.request(method, url(server, "/v2/orders%20x"), **asked)
+        session.request(method, url(server, path), **asked)
 
     (head, body), (own_head, own_body) = (_parts(data) for data in server.received)
     assert (head, body) == (own_head, own_body)
