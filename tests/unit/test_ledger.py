@@ -644,3 +644,12 @@ def test_two_ledgers_never_have_one_name(tmp_path):
     assert made[0].ledger_id() != made[1].ledger_id()
     for ledger in made:
         ledger.close()
+
+
+def test_the_first_byte_does_not_wait_for_another_threads_write(book):
+    told = []
+    asking = threading.Thread(target=lambda: told.append(book.ledger.first_latch()))
+    with book.ledger._db.lock:
+        asking.start()
+        asking.join(2)
+        assert [None] == told

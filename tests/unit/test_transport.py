@@ -408,6 +408,20 @@ def test_what_came_while_the_gates_ran_is_no_answer_to_the_order(serve):
     assert (Phase.NOTHING_SENT, 1) == (record.phase, len(server.received))
 
 
+def test_a_request_that_got_no_answer_ends_its_connection(serve):
+    """A late answer would be taken for the next request's."""
+    server = serve(lambda connection: connection.recv(1))
+    wire = Wire(SystemClock(), 0.3)
+    with GuardedSession(wire) as session:
+        with wire.operation(Operation.SUBMIT), pytest.raises(requests.RequestException):
+            session.post(url(server))
+        server.behave = lambda connection: connection.sendall(OK)
+        with wire.operation(Operation.SUBMIT):
+            assert 200 == session.post(url(server)).status_code
+
+    assert 2 == server.handshakes
+
+
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 99_999), ("127.0.0.1", 165_536)])
 def test_a_port_that_is_none_is_refused(host, port):
     with operation() as (session, record), pytest.raises(requests.exceptions.InvalidURL):
