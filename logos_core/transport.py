@@ -65,7 +65,11 @@ class GuardedSession(requests.Session):
         weakref.finalize(self, _close, self._idle)  # SDKs forget to
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """Return what is sent for a request. An order's, a body to an address without a query, skips what is about other requests."""
+        """Return what is sent for a request.
+
+        An order, as any other request to a plain address without a query, is made here; the rest goes the long way through requests.
+        What comes out is the same.
+        """
         headers = {**self.headers, **(request.headers or {})}
         parts = (request.params, request.files, request.auth, request.cookies, self.params, self.auth, self.cookies)
         plain = all(type(name) is str and type(value) is str for name, value in headers.items())
@@ -101,7 +105,7 @@ class GuardedSession(requests.Session):
             raise exceptions.InvalidURL(f"{request.url!r} is not an http or https address; nothing was sent")
         *origin, target = address.groups()
         try:
-            response = self._exchange((origin[0], origin[1], origin[2]), target, request, max(record.remaining_s(), 0.001))
+            response = self._exchange((origin[0], origin[1], origin[2]), target, request)
         except ssl.SSLError as error:
             raise exceptions.SSLError(error, request=request) from error
         except TimeoutError as error:
@@ -120,7 +124,7 @@ class GuardedSession(requests.Session):
             _close(self._idle)
         super().close()
 
-    def _exchange(self, origin: Origin, target: str, request: requests.PreparedRequest, left_s: float) -> requests.Response:
+    def _exchange(self, origin: Origin, target: str, request: requests.PreparedRequest) -> requests.Response:
         method, body = request.method or "", request.body.encode() if isinstance(request.body, str) else request.body
         if body is not None and not isinstance(body, bytes):
             raise PluginContractError("a request's body must be bytes or text, known before it is sent")
@@ -128,7 +132,7 @@ class GuardedSession(requests.Session):
             written = request_bytes(method, target, _host(origin), request.headers, body)
         except ValueError as error:
             raise exceptions.InvalidHeader(error, request=request) from error
-        connection = self._connection(origin, left_s, request)
+        connection = self._connection(origin, request)
         try:
             connection.sock.sendall(written)
             received = ReceivedAnswer(method).read(Arriving(connection.sock.recv_into))
@@ -142,7 +146,7 @@ class GuardedSession(requests.Session):
             self._keep(origin, connection)
         return response
 
-    def _connection(self, origin: Origin, left_s: float, request: requests.PreparedRequest) -> http.client.HTTPConnection:
+    def _connection(self, origin: Origin, request: requests.PreparedRequest) -> http.client.HTTPConnection:
         """Return an idle connection that the other end has not closed, or a new one."""
         while True:
             with self._lock:
@@ -156,9 +160,9 @@ class GuardedSession(requests.Session):
         scheme, host, port = origin
         number = int(port or DEFAULT_PORTS[scheme])
         if scheme == "http":
-            connection = _PlainConnection(self._wire, host.strip("[]"), number, timeout=left_s)
+            connection = _PlainConnection(self._wire, host.strip("[]"), number)
         else:
-            connection = http.client.HTTPSConnection(host.strip("[]"), number, timeout=left_s, context=self._context)
+            connection = http.client.HTTPSConnection(host.strip("[]"), number, context=self._context)
         vars(connection)["_create_connection"] = functools.partial(_reach, self._wire)  # http.client's own seam
         try:
             connection.connect()
@@ -192,8 +196,8 @@ class _PlainConnection(http.client.HTTPConnection):
     A TLS connection's is guarded by its context; guarding the plain socket beneath it would count the handshake as a first byte.
     """
 
-    def __init__(self, wire: Wire, host: str, port: int | None, *, timeout: float) -> None:
-        super().__init__(host, port, timeout=timeout)
+    def __init__(self, wire: Wire, host: str, port: int) -> None:
+        super().__init__(host, port)
         self._guarded = _bind(_GuardedSocket, wire)
 
     def connect(self) -> None:

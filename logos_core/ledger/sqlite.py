@@ -332,19 +332,19 @@ class SqliteLedger(LedgerReader):
             for execution in report.executions:
                 self._write_execution(execution)
             return True
-        after: IntentState
-        if report.status is OrderStatus.REJECTED and state is IntentState.UNKNOWN and self._attempts(intent) > 1:
-            self._write_venue_order(intent, report)  # of which attempt it is the end, nobody can tell; another may be live
-            after = IntentState.UNKNOWN
-        else:
+        ambiguous = report.status is OrderStatus.REJECTED and state is IntentState.UNKNOWN and self._may_have_arrived(intent) > 1
+        if not ambiguous:
             self._evidence_of_order(intent)
-            after = self._take_report(intent, state, report)
+        after = self._take_report(intent, state, report)
+        if ambiguous:  # of which attempt it is the end, nobody can tell; another may be live
+            after = state
         self._set_state(intent, state, after, self._clock.now())
         self._event("reported", intent, {"state": after.value, "report": codec.report_body(report), "evidence": evidence})
         return True
 
-    def _attempts(self, intent: int) -> int:
-        row = self._db.row("SELECT count(*) FROM attempts WHERE intent = ?", intent)
+    def _may_have_arrived(self, intent: int) -> int:
+        """Return how many attempts are not proven never to have reached the venue."""
+        row = self._db.row("SELECT count(*) FROM attempts WHERE intent = ? AND outcome NOT IN ('not_sent', 'absent')", intent)
         return int(row[0]) if row else 0
 
     def _row_of(self, report: ExecutionReport) -> tuple[Any, ...] | None:

@@ -255,6 +255,27 @@ def test_a_refused_order_that_is_seen_again_leaves_the_doubt_standing(book):
     assert ["lgs1"] == [intent.client_order_id for intent in book.ledger.unsettled()]
 
 
+def test_a_refused_order_settles_the_one_attempt_that_can_have_arrived(book):
+    book.claim()
+    book.settle(A.NOT_SENT)
+    book.claim(again=1)
+    book.settle(A.UNKNOWN, number=2)
+
+    assert S.REJECTED == book.apply(report_of(status=OrderStatus.REJECTED)).state
+
+
+def test_a_second_refused_order_of_a_doubtful_intent_still_latches(book):
+    book.claim()
+    book.settle(A.UNKNOWN)
+    book.claim(again=1)
+    book.settle(A.UNKNOWN, number=2)
+    for venue_order_id in ("v1", "v2"):
+        book.apply(report_of(status=OrderStatus.REJECTED, venue_order_id=venue_order_id))
+
+    assert (S.UNKNOWN, ["v2"]) == (book.state(), book.ledger.duplicates())
+    assert book.ledger.latched()
+
+
 def test_a_late_refusal_of_the_first_attempt_does_not_settle_a_second_in_doubt(book):
     book.claim()
     book.settle(A.UNKNOWN)
@@ -653,3 +674,14 @@ def test_the_first_byte_does_not_wait_for_another_threads_write(book):
         asking.start()
         asking.join(2)
         assert [None] == told
+
+
+def test_an_event_that_was_undone_leaves_no_gap_in_the_chain(book):
+    with pytest.raises(RuntimeError), book.ledger._transaction():
+        book.ledger._event("undone", None, {})
+        raise RuntimeError
+    book.ledger.note("denied", {"reason": "TEST"})
+
+    events = list(book.ledger.events())
+    verify(events)
+    assert "undone" not in [event.kind for event in events]

@@ -8,6 +8,7 @@ import threading
 import time
 import zlib
 from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
 
 import pytest
 import requests
@@ -541,6 +542,24 @@ def test_over_tls_what_came_with_the_last_answer_is_no_answer_to_the_next(serve,
         server.behave = lambda connection: connection.sendall(OK)
         with wire.operation(Operation.SUBMIT):
             assert 200 == session.post(url(server, scheme="https"), data=b"order").status_code
+
+
+def test_over_tls_what_is_decrypted_already_counts_as_arrived(serve, tls, trusted):
+    def behave(connection):
+        connection.sendall(OK)
+        time.sleep(0.1)
+        connection.sendall(b"late")
+        time.sleep(0.5)
+
+    server = serve(behave, context=tls)
+    wire = Wire(SystemClock(), 5.0)
+    with GuardedSession(wire) as session, wire.operation(Operation.LOOKUP):
+        session.get(url(server, scheme="https"))
+        ((connection,),) = session._idle.values()
+        guarded: Any = connection.sock
+        assert 1 == guarded.recv_into(bytearray(1))  # the record is read from the socket; three bytes wait in TLS
+
+        assert guarded.has_arrived()
 
 
 def test_over_tls_a_connection_is_used_again(serve, tls, trusted):
