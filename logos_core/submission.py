@@ -338,8 +338,8 @@ class Submission:
     def _standing_report(self, recorded: Recorded) -> ExecutionReport:
         if recorded.state is IntentState.REJECTED:
             endings.settled(self._venue, recorded)
-        if recorded.report is None or recorded.state is IntentState.UNKNOWN:
-            endings.unknown(self._venue, recorded.reference(), None, "it was seen, and what is on record does not settle it")
+        if recorded.report is None:
+            endings.unknown(self._venue, recorded.reference(), None, "it was seen, and is not on record")
         return recorded.report
 
     def _adopted_now(self, order: Order, client_order_id: str) -> bool:
