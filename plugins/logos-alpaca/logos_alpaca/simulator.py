@@ -190,6 +190,8 @@ class AlpacaSimulator:
         for name in ("notional", "stop_price", "trail_price", "trail_percent", "legs", "take_profit", "stop_loss"):
             if data.get(name) is not None:
                 raise _RefusedError(422, 40010001, f"{name} is not simulated")
+        if data.get("type") not in {"market", "limit"} or data.get("time_in_force") == "gtd":
+            raise _RefusedError(422, 40010001, "invalid type or time_in_force")
         symbol, client_order_id = data.get("symbol"), data.get("client_order_id") or str(self._new_id())
         if not isinstance(symbol, str) or not isinstance(client_order_id, str):
             raise _RefusedError(422, 40010001, "symbol and client_order_id are strings, and symbol is required")
@@ -267,7 +269,7 @@ class AlpacaSimulator:
             "asset_id": _asset_id(instrument),
             "asset_class": _asset_class(instrument),
             "symbol": order.symbol,
-            "qty": _plain(request.quantity),
+            "qty": _plain(order.quantity),
             "filled_qty": _plain(order.filled_quantity),
             "filled_avg_price": None if average is None else _plain(round(average, 9)),
             "order_class": "",  # recorded: an empty word means simple
@@ -466,7 +468,7 @@ def _check_rules(order: OrderRequest) -> None:
     is_coin, is_day = "/" in order.symbol, order.time_in_force is TimeInForce.DAY
     if is_coin and order.time_in_force not in CRYPTO_TIMES_IN_FORCE:
         raise _RefusedError(422, 40010001, "invalid crypto time_in_force")
-    is_whole = order.quantity.is_finite() and order.quantity == order.quantity.to_integral_value()
+    is_whole = order.quantity is not None and order.quantity == order.quantity.to_integral_value()
     if not (is_coin or is_whole or (is_day and order.type is OrderType.MARKET)):
         raise _RefusedError(422, 42210000, "fractional orders must be market DAY orders")  # specification
 
