@@ -764,7 +764,10 @@ def mismatches(request: OrderRequest, report: ExecutionReport) -> list[str]:
     if report.time_in_force is not None:
         pairs["time_in_force"] = (request.time_in_force, report.time_in_force)
     if report.legs:
-        pairs["legs"] = (_wanted_legs(request), {leg for report_leg in report.legs if (leg := _prices(report_leg))})
+        pairs["legs"] = (
+            _wanted_legs(request),
+            {leg for shown in report.legs if shown.replaced_by is None and (leg := _prices(shown))},
+        )
     found = [f"{name}: sent {spoken(sent)}, answered {spoken(said)}" for name, (sent, said) in pairs.items() if sent != said]
     if report.filled_quantity < 0 or (report.quantity is not None and report.filled_quantity > report.quantity):
         found.append(f"filled_quantity: {spoken(report.filled_quantity)} of {spoken(report.quantity)}")

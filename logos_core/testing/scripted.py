@@ -244,7 +244,7 @@ class ScriptedVenue:
         """Begin a request and let its first byte pass the gates."""
         record = self.begin()
         record.first_byte_once()
-        if request is not None and record.operation is Operation.SUBMIT:
+        if request is not None and record.operation in {Operation.SUBMIT, Operation.REPLACE}:
             self.received.append(request)
         return record
 
