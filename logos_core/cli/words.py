@@ -10,6 +10,7 @@ from logos_core.home import Home
 from logos_core.lifecycle import IntentState
 from logos_core.orders import ExecutionReport, plain
 from logos_core.records import Recorded
+from logos_core.replacing import ReplaceReport
 
 S = IntentState
 ZERO = Decimal(0)
@@ -97,6 +98,25 @@ def report_line(report: ExecutionReport) -> str:
         f"{report.status.value}: {report.side.value} {ordered} {report.symbol} {_priced(report)}, {filled}{average} "
         f"({report.client_order_id}, the venue's {report.venue_order_id}){legs}"
     )
+
+
+def replace_body(found: ReplaceReport) -> dict[str, Any]:
+    """Return what became of a replacement for machines."""
+    return {
+        "ending": found.ending.value,
+        "why": found.why,
+        "filled_quantity": found.filled_quantity,
+        "original": report_body(found.original),
+        "report": None if found.report is None else report_body(found.report),
+    }
+
+
+def replace_text(found: ReplaceReport) -> str:
+    """Return what became of a replacement in a few lines."""
+    lines = [f"{found.ending.value}: {found.why}", f"original: {report_line(found.original)}"]
+    if found.report is not None:
+        lines.append(f"new: {report_line(found.report)}")
+    return "\n".join([*lines, f"{plain(found.filled_quantity)} traded in all"])
 
 
 def leg_line(leg: ExecutionReport) -> str:

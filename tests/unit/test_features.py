@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 from attrs import evolve
 
-from logos_core.capabilities import Features, OrderClass
+from logos_core.capabilities import Features
 from logos_core.clock import ManualClock
 from logos_core.errors import OrderConflictError, OrderDeniedError
 from logos_core.hookspecs import Operation, UnsupportedOrderError
-from logos_core.orders import InvalidOrderError, Order, OrderType, StopLoss, TakeProfit, TimeInForce
+from logos_core.orders import InvalidOrderError, Order, OrderClass, OrderType, StopLoss, TakeProfit, TimeInForce
 from logos_core.rails.features import times_in_force
 from logos_core.records import Denial
 from logos_core.testing.scripted import INSTRUMENT, SYMBOL, ScriptedVenue, capabilities
@@ -168,7 +168,7 @@ def test_an_order_that_has_expired_is_denied(desk):
         (trailing, "either trail_amount or trail_percent"),
         (lambda: trailing(trail_amount=1, trail_percent=1), "either trail_amount or trail_percent"),
         (lambda: trailing(trail_percent=100), "below 100"),
-        (lambda: Order.stop(SYMBOL, "buy", quantity=1, stop_price=None, intent_id="one"), "stop_price is missing"),
+        (lambda: Order.stop(SYMBOL, "buy", **{"quantity": 1, "stop_price": None, "intent_id": "one"}), "stop_price is missing"),
         (lambda: TakeProfit("-1"), "take_profit.price"),
         (lambda: StopLoss(1, "x"), "stop_loss.price"),
     ],

@@ -1,6 +1,7 @@
 """The legs of a linked order: one group on record, whatever order its parts are told in."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -30,7 +31,7 @@ def leg(name, order_type, price=None, stop_price=None, **changes):
 PROFIT = leg("profit", OrderType.LIMIT, price=Decimal(110))
 LOSS = leg("loss", OrderType.STOP, stop_price=Decimal(90))
 WHOLE = report_of("lgs1", legs=(PROFIT, LOSS))
-FILLED = {"status": OrderStatus.FILLED, "filled_quantity": Decimal(1), "average_price": Decimal(100)}
+FILLED: dict[str, Any] = {"status": OrderStatus.FILLED, "filled_quantity": Decimal(1), "average_price": Decimal(100)}
 
 
 @pytest.fixture
