@@ -223,7 +223,7 @@ class AlpacaSimulator:
 
     def _get(self, request: HttpRequest, order_id: str) -> HttpResponse:
         found = [order for order in self._visible() if order.order_id == order_id]
-        return self._one(order_id, found, nested=request.query.get("nested") == "true")
+        return self._one(order_id, found, nested=_is_nested(request))
 
     def _get_by_client_order_id(self, request: HttpRequest, _: str) -> HttpResponse:
         wanted = request.query.get("client_order_id", "")
@@ -293,7 +293,7 @@ class AlpacaSimulator:
         orders = behind(between(orders, query, lambda order: order.created_at), self.exchange.orders(), query)
         if query.get("direction", "desc") != "asc":
             orders.reverse()
-        if query.get("nested") == "true":  # specification: legs are rolled up under their primary order
+        if _is_nested(request):  # specification: legs are rolled up under their primary order
             primary = [order for order in orders if order.parent_id is None]
             return HttpResponse.json(200, [self._nested(order) for order in primary[:limit]])
         return HttpResponse.json(200, [self._order(order) for order in orders[:limit]])
@@ -411,6 +411,10 @@ class AlpacaSimulator:
         ("GET", r"/v2/positions", "reconcile", _positions),
         ("GET", r"/v2/clock", "other", _clock),
     ]
+
+
+def _is_nested(request: HttpRequest) -> bool:
+    return request.query.get("nested", "").lower() == "true"  # alpaca-py writes True
 
 
 def _phrase(status: int) -> str:
