@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import count
 from typing import NamedTuple, TypeAlias
 
 from logos_core.testing.market import ZERO, Balance, InsufficientFunds, Side, SimulatedInstrument
@@ -22,7 +23,7 @@ class Hold(NamedTuple):
     total: Decimal
 
 
-Snapshot: TypeAlias = tuple[dict[str, Balance], dict[str, Hold], dict[str, str]]
+Snapshot: TypeAlias = tuple[dict[str, Balance], dict[int, Hold], dict[str, int]]
 
 
 class Books:
@@ -31,8 +32,9 @@ class Books:
     def __init__(self, balances: Mapping[str, Decimal]) -> None:
         self.balances = {asset: Balance(free=amount) for asset, amount in balances.items()}
         self.positions: dict[str, Decimal] = {}
-        self._holds: dict[str, Hold] = {}
-        self._holders: dict[str, str] = {}  # order → the order whose hold it shares
+        self._holds: dict[int, Hold] = {}
+        self._holders: dict[str, int] = {}  # order → the number of its hold, which it may share
+        self._numbers = count()
 
     def balance(self, asset: str) -> Balance:
         """Return one asset's balance, zero if it was never held."""
@@ -46,23 +48,29 @@ class Books:
         if check and free < total:
             raise InsufficientFunds(f"{total} {asset} needed, {free} free", asset)
         self._book(asset, -total, total)
-        self._holds[order_ids[0]] = Hold(asset, each, total)
-        self._holders |= dict.fromkeys(order_ids, order_ids[0])
+        number = next(self._numbers)
+        self._holds[number] = Hold(asset, each, total)
+        self._holders |= dict.fromkeys(order_ids, number)
 
     def release(self, order_id: str, quantity: Decimal) -> None:
         """Give back what is held for a part of the quantity."""
-        holder = self._holders[order_id]
-        hold = self._holds[holder]
+        number = self._holders[order_id]
+        hold = self._holds[number]
         amount = min(quantity * hold.each, hold.total)
         self._book(hold.asset, amount, -amount)
-        self._holds[holder] = hold._replace(total=hold.total - amount)
+        self._holds[number] = hold._replace(total=hold.total - amount)
+
+    def sharers(self, order_id: str) -> list[str]:
+        """Return the orders that share an order's hold, itself among them; none if it holds nothing."""
+        number = self._holders.get(order_id)
+        return [] if number is None else [key for key, other in self._holders.items() if other == number]
 
     def leave(self, order_id: str) -> None:
         """Take an order out of its hold, if it has one; the last one to leave gives back all that is left."""
-        holder = self._holders.pop(order_id, None)
-        if holder is None or holder in self._holders.values():
+        number = self._holders.pop(order_id, None)
+        if number is None or number in self._holders.values():
             return
-        hold = self._holds.pop(holder)
+        hold = self._holds.pop(number)
         self._book(hold.asset, hold.total, -hold.total)
 
     def move(self, instrument: SimulatedInstrument, execution: SimulatedExecution, times: int = 1) -> None:

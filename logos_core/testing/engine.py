@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -15,10 +15,8 @@ from logos_core.testing.legs import leg_requests
 from logos_core.testing.market import (
     ZERO,
     BadPrice,
-    BadQuantity,
     ClientIdRule,
     DuplicateClientOrderId,
-    ExecutionKind,
     FeeRule,
     LegRule,
     NotCancelable,
@@ -28,7 +26,6 @@ from logos_core.testing.market import (
     Side,
     SimulatedInstrument,
     TimeInForce,
-    TradeNotFound,
     UnknownSymbol,
     WouldIncrease,
 )
@@ -79,15 +76,15 @@ class Engine:
     def submit(self, request: OrderRequest) -> SimulatedOrder:
         """Accept and match an order with its legs, or raise what refuses it."""
         number = self.journal.next_id
-        order = self._draft(request, number)
+        order = self.draft(request, number)
         legs: list[SimulatedOrder] = []
         try:
-            order = self._admit(order)
+            order = self.admit(order)
             if request.oco or self.rules.legs == "held":
                 legs = self._draft_legs(order, number + 1, order.quantity)
-            self._hold(order, *(legs if request.oco else ()))
+            self.hold(order, *(legs if request.oco else ()))
         except Refusal as refusal:
-            self._reject(order, refusal)
+            self.reject(order, refusal)
             raise
         ids = tuple(leg.order_id for leg in legs)
         group_id = order.order_id if request.oco or leg_requests(request) else None
@@ -99,13 +96,13 @@ class Engine:
             self.advance(order_id, takes=True)
         return self.journal.latest(order.order_id)
 
-    def _draft(self, request: OrderRequest, number: int) -> SimulatedOrder:
+    def draft(self, request: OrderRequest, number: int) -> SimulatedOrder:
         time, quantity = self.rules.now(), request.quantity or ZERO
         return SimulatedOrder(self.rules.order_ids(number), request, OrderStatus.NEW, time, time, quantity=quantity)
 
     def _draft_legs(self, entry: SimulatedOrder, number: int, quantity: Decimal) -> list[SimulatedOrder]:
         requests = [self.rules.make_leg(entry, leg) for leg in leg_requests(entry.request)]
-        drafts = [self._draft(replace(request, quantity=quantity), number + place) for place, request in enumerate(requests)]
+        drafts = [self.draft(replace(request, quantity=quantity), number + place) for place, request in enumerate(requests)]
         ids = (*((entry.order_id,) if entry.request.oco else ()), *(leg.order_id for leg in drafts))
         waits = self.rules.legs == "held" and not entry.request.oco
         return [
@@ -117,7 +114,7 @@ class Engine:
             for leg in drafts
         ]  # fmt: skip
 
-    def _admit(self, order: SimulatedOrder, instead_of: str | None = None) -> SimulatedOrder:
+    def admit(self, order: SimulatedOrder, instead_of: str | None = None) -> SimulatedOrder:
         """Return the order with its quantity and its first trail, or raise what refuses it."""
         request, instrument = order.request, self.instrument(order.symbol)
         self._check_client_id(order, instead_of)
@@ -149,13 +146,21 @@ class Engine:
         position = self.books.positions.get(order.symbol, ZERO)
         return max(-position if order.request.side is Side.BUY else position, ZERO)
 
-    def _hold(self, *orders: SimulatedOrder, check: bool = True) -> None:
+    def hold(self, *orders: SimulatedOrder, check: bool = True) -> None:
         """Hold what the orders may cost, together: only one of them can spend it."""
         quantity = max(order.leaves_quantity for order in orders)
         costs = [self._cost(order) for order in orders]
         each = max(each for _, each in costs)
         check = check and self.rules.check_funds
         self.books.hold([order.order_id for order in orders], costs[0][0], each, quantity, check=check)
+
+    def rehold(self, order_id: str, *, without: bool = False) -> None:
+        """Hold what an order and those that share its hold still need; or only those, `without` the order itself."""
+        keys = [key for key in self.books.sharers(order_id) if not (without and key == order_id)]
+        if without:
+            self.books.leave(order_id)
+        if keys:
+            self.hold(*(self.journal.latest(key) for key in keys), check=False)
 
     def _cost(self, order: SimulatedOrder) -> tuple[str, Decimal]:
         request, instrument = order.request, self.instrument(order.symbol)
@@ -164,70 +169,11 @@ class Engine:
         fee = self.rules.fee_rate if self.rules.fee_in == "quote" else ZERO
         return instrument.quote_asset, (request.price or order.stop_price or instrument.last) * (1 + fee)
 
-    def _reject(self, order: SimulatedOrder, refusal: Refusal) -> None:
+    def reject(self, order: SimulatedOrder, refusal: Refusal) -> None:
         refused = replace(order, status=OrderStatus.REJECTED, reason=refusal.rule)
         self.journal.append("reject", refused, reason=refusal.rule)
 
-    # Changing
-
-    def replace(self, order_id: str, request: OrderRequest) -> SimulatedOrder:
-        """End an order and put a new one in its place, or raise what refuses that and change neither."""
-        original = self.open(order_id)
-        order = self._revised(original, request, self._draft(request, self.journal.next_id + 1))
-        order = self._change(original, replace(order, replaces=original.order_id))
-        self._record("replace", original, status=OrderStatus.REPLACED, reason="replaced", replaced_by=order.order_id)
-        self.journal.append("order", order)
-        self._relink(original, order)
-        return self.advance(order.order_id, takes=True)
-
-    def amend(self, order_id: str, *, changes: Mapping[str, Any]) -> SimulatedOrder:
-        """Change an order that keeps its id; a quantity includes what was filled."""
-        original = self.open(order_id)
-        request = replace(original.request, **{"quantity": original.quantity, "notional": None, **changes})
-        revised = replace(self._revised(original, request, original), updated_at=self.rules.now())
-        revised = self._change(original, revised)
-        self.journal.append("amend", revised)
-        return self.advance(order_id, takes=True)
-
-    @staticmethod
-    def _revised(original: SimulatedOrder, request: OrderRequest, order: SimulatedOrder) -> SimulatedOrder:
-        """Let what the original was to other orders, and what its stop has seen, pass to the changed order."""
-        return replace(
-            order, request=request, status=OrderStatus.HELD if original.status is OrderStatus.HELD else order.status,
-            parent_id=original.parent_id, leg_ids=original.leg_ids, linked_ids=original.linked_ids, group_id=original.group_id,
-            triggered=original.triggered and request.stop_price == original.request.stop_price,
-            high_water_mark=original.high_water_mark,
-        )  # fmt: skip
-
-    def _change(self, original: SimulatedOrder, revised: SimulatedOrder) -> SimulatedOrder:
-        books = self.books.snapshot()
-        try:
-            self.books.leave(original.order_id)
-            revised = self._admit(revised, instead_of=original.order_id)
-            if revised.leaves_quantity <= ZERO:
-                raise BadQuantity(f"{revised.filled_quantity} is filled already", "positive")
-            if revised.status is not OrderStatus.HELD:
-                self._hold(revised, *self._working(original.linked_ids))
-        except Refusal as refusal:
-            self.books.restore(books)
-            self._reject(revised, refusal)
-            raise
-        return revised
-
-    def _relink(self, old: SimulatedOrder, new: SimulatedOrder) -> None:
-        """Let every order that named the old one name the new one; legs that wait take its quantity."""
-        for order_id in (*old.linked_ids, *old.leg_ids, *((old.parent_id,) if old.parent_id else ())):
-            order = self.journal.latest(order_id)
-            linked_ids, leg_ids = (
-                tuple(new.order_id if key == old.order_id else key for key in keys) for keys in (order.linked_ids, order.leg_ids)
-            )
-            parent_id = new.order_id if order.parent_id == old.order_id else order.parent_id
-            quantity = new.quantity if order.status is OrderStatus.HELD and order_id in old.leg_ids else order.quantity
-            after = replace(order, linked_ids=linked_ids, leg_ids=leg_ids, parent_id=parent_id, quantity=quantity)
-            if after != order:
-                self._record("link", after)
-
-    def _working(self, order_ids: tuple[str, ...]) -> list[SimulatedOrder]:
+    def working(self, order_ids: tuple[str, ...]) -> list[SimulatedOrder]:
         orders = [self.journal.latest(order_id) for order_id in order_ids]
         return [order for order in orders if order.is_open and order.status is not OrderStatus.HELD]
 
@@ -248,8 +194,8 @@ class Engine:
     def _watch(self, order: SimulatedOrder, last: Decimal) -> SimulatedOrder:
         after = followed(order, last)
         if after is not order:
-            order = self._record("trail", after)
-        return self._record("trigger", order, triggered=True) if is_reached(order, last) else order
+            order = self.record("trail", after)
+        return self.record("trigger", order, triggered=True) if is_reached(order, last) else order
 
     def _match(self, order: SimulatedOrder, price: Decimal) -> SimulatedOrder:
         quantity = self._available(order)
@@ -282,15 +228,15 @@ class Engine:
         """Trade a part of an order, and do to its legs and to what it is linked with what follows."""
         order = self.journal.latest(order_id)
         if order.awaits_trigger:
-            order = self._record("trigger", order, triggered=True)
-        trade = self._execution(order, quantity, price)
+            order = self.record("trigger", order, triggered=True)
+        trade = self.execution(order, quantity, price)
         self.books.release(order_id, quantity)
         self.books.move(self.instrument(order.symbol), trade)
-        order = self._record("fill", _executed(order, trade), trade)
-        self._follow_fill(order, quantity)
+        order = self.record("fill", executed(order, trade), trade)
+        self.follow_fill(order, quantity)
         return self.journal.latest(order_id)
 
-    def _execution(self, order: SimulatedOrder, quantity: Decimal, price: Decimal, **more: Any) -> SimulatedExecution:
+    def execution(self, order: SimulatedOrder, quantity: Decimal, price: Decimal, **more: Any) -> SimulatedExecution:
         return SimulatedExecution(
             self.rules.trade_ids(self.journal.next_id), order.order_id, order.symbol, order.request.side, quantity, price,
             self._fee(order, quantity, price), self.rules.now(), **more,
@@ -304,16 +250,16 @@ class Engine:
 
     # Linked orders
 
-    def _follow_fill(self, order: SimulatedOrder, quantity: Decimal) -> None:
+    def follow_fill(self, order: SimulatedOrder, quantity: Decimal) -> None:
         if not order.is_open:
-            self.books.leave(order.order_id)
-        for linked in self._working(order.linked_ids):
+            self.rehold(order.order_id, without=True)
+        for linked in self.working(order.linked_ids):
             if not order.is_open:
                 self.end(linked.order_id, OrderStatus.CANCELED, "linked")
             elif linked.leaves_quantity > order.leaves_quantity:
-                self._record("amend", linked, quantity=linked.filled_quantity + order.leaves_quantity)
-        if order.is_open and order.linked_ids:
-            self._hold(order, *self._working(order.linked_ids), check=False)
+                self.record("amend", linked, quantity=linked.filled_quantity + order.leaves_quantity)
+        if order.is_open and len(self.books.sharers(order.order_id)) > 1:
+            self.rehold(order.order_id)
         if self.rules.legs == "on_fill" and not order.request.oco:
             self._create_legs(order, quantity)
         elif not order.is_open:
@@ -325,7 +271,7 @@ class Engine:
             return
         for leg in legs:
             self.journal.append("order", leg)
-        self._record("link", entry, leg_ids=(*entry.leg_ids, *(leg.order_id for leg in legs)))
+        self.record("link", entry, leg_ids=(*entry.leg_ids, *(leg.order_id for leg in legs)))
         self._start(legs)
 
     def _activate_legs(self, entry: SimulatedOrder) -> None:
@@ -334,12 +280,12 @@ class Engine:
         for leg in (self.journal.latest(order_id) for order_id in entry.leg_ids):
             if leg.status is OrderStatus.HELD:
                 awake = replace(leg, quantity=entry.filled_quantity, status=OrderStatus.NEW, high_water_mark=None)
-                legs.append(self._record("activate", followed(awake, self.instrument(leg.symbol).last)))
+                legs.append(self.record("activate", followed(awake, self.instrument(leg.symbol).last)))
         if legs:
             self._start(legs)
 
     def _start(self, legs: list[SimulatedOrder]) -> None:
-        self._hold(*legs, check=False)  # Their cover came with the entry's fill.
+        self.hold(*legs, check=False)  # Their cover came with the entry's fill.
         for leg in legs:
             self.advance(leg.order_id, takes=True)
 
@@ -348,9 +294,9 @@ class Engine:
     def end(self, order_id: str, status: OrderStatus, reason: str) -> SimulatedOrder:
         """End an open order, with the legs that wait for it and what it is linked with."""
         order = self.open(order_id)
-        self.books.leave(order_id)
+        self.rehold(order_id, without=True)
         kind: TransactionKind = "expire" if status is OrderStatus.EXPIRED else "cancel"
-        ended = self._record(kind, order, reason=reason, status=status)
+        ended = self.record(kind, order, reason=reason, status=status)
         legs = [self.journal.latest(key) for key in order.leg_ids]
         linked = [self.journal.latest(key) for key in order.linked_ids]
         for other in (*linked, *(leg for leg in legs if leg.status is OrderStatus.HELD)):
@@ -358,35 +304,7 @@ class Engine:
                 self.end(other.order_id, OrderStatus.CANCELED, "linked")
         return ended
 
-    # What a venue says later of a trade
-
-    def revise(self, trade_id: str, kind: ExecutionKind, quantity: Decimal | None, price: Decimal | None) -> SimulatedOrder:
-        """Correct or bust a trade and its money; what is left of an open order changes, an ended one stays ended."""
-        order, trade = self._trade(trade_id)
-        quantity, price = quantity or trade.quantity, price or trade.price
-        if quantity > trade.quantity + order.leaves_quantity:
-            raise BadQuantity(f"order {order.order_id} is for {order.quantity} in all", "leaves_quantity")
-        said = self._execution(order, quantity, price, kind=kind, refers_to=trade.refers_to or trade.trade_id)
-        instrument = self.instrument(order.symbol)
-        self.books.move(instrument, trade, -1)
-        if kind is ExecutionKind.CORRECTION:
-            self.books.move(instrument, said)
-        after = _executed(order, said)
-        after = self._record("bust" if kind is ExecutionKind.BUST else "correction", after, said)
-        if after.is_open:
-            self._hold(after, *self._working(after.linked_ids), check=False)
-        elif order.is_open:
-            self._follow_fill(after, quantity)
-        return self.journal.latest(order.order_id)
-
-    def _trade(self, trade_id: str) -> tuple[SimulatedOrder, SimulatedExecution]:
-        for order in self.journal.orders():
-            for trade in order.trades:
-                if trade_id in {trade.trade_id, trade.refers_to}:
-                    return order, trade
-        raise TradeNotFound(f"no trade {trade_id!r} stands", "trade_id")
-
-    def _record(
+    def record(
         self,
         kind: TransactionKind,
         order: SimulatedOrder,
@@ -397,7 +315,8 @@ class Engine:
         return self.journal.append(kind, after, execution, changes.get("reason"))
 
 
-def _executed(order: SimulatedOrder, execution: SimulatedExecution) -> SimulatedOrder:
+def executed(order: SimulatedOrder, execution: SimulatedExecution) -> SimulatedOrder:
+    """Return an order with one more execution; an ended one keeps its status."""
     after = replace(order, executions=(*order.executions, execution))
     if not order.is_open:
         return after

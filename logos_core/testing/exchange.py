@@ -54,6 +54,7 @@ from logos_core.testing.market import (
     finite,
 )
 from logos_core.testing.records import OrderRequest, SimulatedExecution, SimulatedOrder, Transaction, TransactionKind
+from logos_core.testing.revisions import Revisions
 
 __all__ = [
     "ZERO",
@@ -146,6 +147,7 @@ class Exchange:
             order_ids=order_ids, trade_ids=trade_ids, now=now,
         )  # fmt: skip
         self._engine = Engine(self._instruments, self._books, self._journal, rules)
+        self._revisions = Revisions(self._engine)
 
     # Reading
 
@@ -246,19 +248,32 @@ class Exchange:
             **changes: Fields of `OrderRequest` to change.
         """
         with self._swept():
-            original = self._engine.open(order_id)
-            if request is None:
-                left = original.quantity if total else original.leaves_quantity
-                request = replace(original.request, quantity=left, notional=None, client_order_id=None)
-            request = replace(request, **changes)
-            if total and request.quantity is not None:
-                request = replace(request, quantity=request.quantity - original.filled_quantity)
-            return self._engine.replace(order_id, request)
+            return self._revisions.replace(order_id, self._replacement(order_id, request, changes, total=total))
+
+    def begin_replace(
+        self,
+        order_id: str,
+        request: OrderRequest | None = None,
+        *,
+        total: bool = False,
+        **changes: Any,
+    ) -> SimulatedOrder:
+        """Accept an order as `replace` does, but hold it while the original works on, until `finish_replace`."""
+        with self._swept():
+            return self._revisions.begin(order_id, self._replacement(order_id, request, changes, total=total))
+
+    def finish_replace(self, order_id: str, quantity: Decimal | None = None, *, rejected: bool = False) -> SimulatedOrder:
+        """Put the order that `begin_replace` returned in the original's place, and return it.
+
+        It is rejected instead if the original has ended, or if the new `quantity` is used up, or because the venue says so.
+        """
+        with self._swept():
+            return self._revisions.finish(order_id, quantity, rejected=rejected)
 
     def amend(self, order_id: str, **changes: Any) -> SimulatedOrder:
         """Change fields of an open order that keeps its id; its quantity includes what was filled."""
         with self._swept():
-            return self._engine.amend(order_id, changes=changes)
+            return self._revisions.amend(order_id, changes=changes)
 
     # What time and venue do
 
@@ -277,12 +292,12 @@ class Exchange:
             if value is not None and not (finite(value) and value > ZERO):
                 raise BadQuantity(f"{value} is not above zero", "positive")
         with self._swept():
-            return self._engine.revise(trade_id, ExecutionKind.CORRECTION, quantity, price)
+            return self._revisions.revise(trade_id, ExecutionKind.CORRECTION, quantity, price)
 
     def bust(self, trade_id: str) -> SimulatedOrder:
         """Say that a trade never was; an order that has ended keeps its status and is not reopened."""
         with self._swept():
-            return self._engine.revise(trade_id, ExecutionKind.BUST, None, None)
+            return self._revisions.revise(trade_id, ExecutionKind.BUST, None, None)
 
     # Moving the market
 
@@ -318,6 +333,16 @@ class Exchange:
         with self.lock:
             self.expire_due()
             yield
+
+    def _replacement(self, order_id: str, request: OrderRequest | None, changes: Mapping[str, Any], *, total: bool) -> OrderRequest:
+        original = self._engine.open(order_id)
+        if request is None:
+            left = original.quantity if total else original.leaves_quantity
+            request = replace(original.request, quantity=left, notional=None, client_order_id=None)
+        request = replace(request, **changes)
+        if total and request.quantity is not None:
+            request = replace(request, quantity=request.quantity - original.filled_quantity)
+        return request
 
     def _rematch(self, instrument: SimulatedInstrument) -> list[SimulatedOrder]:
         self._instruments[instrument.symbol] = instrument

@@ -123,7 +123,7 @@ class SimulatedOrder:
         updated_at: When it last changed.
         executions: All that was said of its trades, corrections and busts included.
         reason: Why an order ended without filling: `client`, `time_in_force`, `expired`, `linked`, `reduce_only`,
-            `replaced`, or whatever the simulator passed to `Exchange.cancel`.
+            `replaced`, `replace_rejected`, or whatever the simulator passed to `Exchange.cancel`.
         quantity: How much the order is for; a fill of a linked order makes it less.
         parent_id: The order whose leg this one is.
         leg_ids: The orders that close what this one opens.
@@ -247,7 +247,7 @@ class SimulatedOrder:
 
 
 TransactionKind = Literal[
-    "order", "fill", "cancel", "expire", "reject", "replace", "amend", "correction", "bust",
+    "order", "fill", "cancel", "expire", "reject", "replace", "amend", "lose", "correction", "bust",
     "activate", "trigger", "trail", "link",
 ]  # fmt: skip
 
