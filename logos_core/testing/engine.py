@@ -129,6 +129,12 @@ class Engine:
             raise BadPrice("the order would trigger at once", "would_trigger")
         return self._admit_reduction(order) if request.reduce_only and self.rules.reduce_only != "at_fill" else order
 
+    def check(self, request: OrderRequest) -> None:
+        """Raise what the instrument itself refuses in a request; nothing is held or recorded."""
+        instrument = self.instrument(request.symbol)
+        check_terms(request, instrument, self.rules.now())
+        check_quantity(sized(request, instrument), request, instrument)
+
     def _check_client_id(self, order: SimulatedOrder, instead_of: str | None) -> None:
         client_order_id, keeps_id = order.client_order_id, order.order_id == instead_of
         if client_order_id is None or self.rules.client_ids == "none":

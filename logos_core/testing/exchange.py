@@ -225,6 +225,11 @@ class Exchange:
         with self._swept():
             return self._engine.submit(request)
 
+    def check(self, request: OrderRequest) -> None:
+        """Raise the `Refusal` of a request that its instrument would refuse whatever the account holds; record nothing."""
+        with self._swept():
+            self._engine.check(request)
+
     def refuse(self, request: OrderRequest, rule: str) -> Transaction:
         """Record that the venue refuses a request for a reason of its own, and return the `reject` transaction."""
         with self._swept():
