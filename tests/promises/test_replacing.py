@@ -144,6 +144,7 @@ def test_what_trades_before_the_venue_replaces_is_not_placed_again(desk, judge):
         found = adapter.replace("first", intent_id="second", price=better(desk), quantity=EIGHT)
 
         assert THREE == judge.traded
+        assert (desk.venue == "ccxt:binance") == (found.ending is ReplaceEnding.ORIGINAL_STANDS)  # it is told to replace no order that trades
         assert judge.working + judge.traded <= (TEN if found.ending is ReplaceEnding.ORIGINAL_STANDS else EIGHT)
         assert agreed(adapter)
 
