@@ -3,7 +3,8 @@
     python docs/generate.py            writes
     python docs/generate.py --check    writes nothing; says what differs and ends with 1
 
-* `lifecycle.md` from the table in `logos_core.lifecycle`
+* `lifecycle.md` and `lifecycle.svg` from the table in `logos_core.lifecycle`
+* `how-to/VENUE.md` for each variant of each plugin of this repository, and everything in `reference/`: see the package `generating`
 * `venues.md` from what the plugins of this repository declare
 * the code blocks of `tutorial.md` that stand below a line `<!-- from: PATH -->`
 * the words "(fails today)" in `specs/009-adapters/spec.md`, behind each test that is marked as an expected failure
@@ -21,6 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from attrs import asdict, fields, has
+from generating import api, commands, errors, hooks, picture, presets
+from generating import venues as how_to
+from generating.tables import MissingWordsError
 
 from logos_core import venues
 from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, TABLE, UNSETTLED, WORKING, IntentState, Move, diagram
@@ -249,6 +253,15 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/venues.md": venue_page,
     "docs/tutorial.md": tutorial,
     SPEC: specification,
+    "docs/lifecycle.svg": picture.lifecycle_svg,
+    "docs/reference/api.md": api.api_page,
+    "docs/reference/commands.md": commands.commands_page,
+    "docs/reference/denials.md": errors.denials_page,
+    "docs/reference/errors.md": errors.errors_page,
+    "docs/reference/exit-codes.md": errors.exits_page,
+    "docs/reference/hooks.md": hooks.hooks_page,
+    "docs/reference/presets.md": presets.presets_page,
+    **{venue.path: functools.partial(how_to.venue_how_to, venue) for venue in how_to.variants()},
 }
 
 
@@ -257,11 +270,17 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if a page differs")
     check = parser.parse_args(arguments).check
-    differing = [name for name, make in PAGES.items() if not _same(ROOT / name, make())]
+    try:
+        made = {name: make() for name, make in PAGES.items()}
+    except MissingWordsError as error:
+        print(error)
+        return 1
+    differing = [name for name, text in made.items() if not _same(ROOT / name, text)]
     for name in differing:
         print(f"{name} {'differs; run: python docs/generate.py' if check else 'written'}")
         if not check:
-            (ROOT / name).write_text(PAGES[name](), encoding="utf-8")
+            (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / name).write_text(made[name], encoding="utf-8")
     return 1 if check and differing else 0
 
 
