@@ -70,7 +70,7 @@ def lifecycle_svg() -> str:
         *(_arrow(boxes[start], boxes[end], moves) for (start, end), moves in arrows().items()),
         *(_box(group) for group in boxes.values()),
         '<text x="20" y="455" fill="#1f7a3f">green: a report of the venue, the only way to an order</text>',
-        '<text x="420" y="455" fill="#444444">grey: an attempt of ours; a proof, or a person's word, that there is none</text>',
+        '<text x="420" y="455" fill="#444444">grey: an attempt of ours; a proof, or the word of a person, that there is none</text>',
         "</svg>",
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
