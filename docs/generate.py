@@ -6,7 +6,7 @@
 * `lifecycle.md` and `lifecycle.svg` from the table in `logos_core.lifecycle`
 * `how-to/VENUE.md` for each variant of each plugin of this repository, and everything in `reference/`: see the package `generating`
 * `venues.md` from what the plugins of this repository declare
-* the code blocks of `tutorial.md` that stand below a line `<!-- from: PATH -->`
+* the code blocks of `tutorial.md` and of other pages that stand below a line `<!-- from: PATH -->`
 * the words "(fails today)" in `specs/009-adapters/spec.md`, behind each test that is marked as an expected failure
 """
 
@@ -204,9 +204,9 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 FENCE = re.compile(r"(<!-- from: (\S+)(?: (\S+))? -->\n```\w+\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 
 
-def tutorial() -> str:
-    """Return the tutorial with its code blocks as the files in `examples` have them now."""
-    page = DOCS / "tutorial.md"
+def with_examples(name: str) -> str:
+    """Return a page with its code blocks as the files in `examples` have them now."""
+    page = ROOT / name
     return FENCE.sub(lambda found: found[1] + _excerpt(ROOT / found[2], found[3]) + "\n", page.read_text(encoding="utf-8"))
 
 
@@ -248,10 +248,11 @@ def _expected_failures(path: Path) -> frozenset[str] | None:
     return frozenset(node.name for node in functions if any("xfail" in ast.unparse(mark) for mark in node.decorator_list))
 
 
+WITH_EXAMPLES = ("docs/tutorial.md", "docs/first-order.md", "docs/how-to/programs.md")
 PAGES: dict[str, Callable[[], str]] = {
     "docs/lifecycle.md": lifecycle,
     "docs/venues.md": venue_page,
-    "docs/tutorial.md": tutorial,
+    **{name: functools.partial(with_examples, name) for name in WITH_EXAMPLES},
     SPEC: specification,
     "docs/lifecycle.svg": picture.lifecycle_svg,
     "docs/reference/api.md": api.api_page,

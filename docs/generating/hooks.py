@@ -59,7 +59,7 @@ def _in_use(name: str) -> str:
 
 def used(name: str) -> list[str]:
     """Return `path::Class.method` of every implementation of a hook, the plugins' ahead of the examples'."""
-    return [f"{path}::{owner}.{name}" for path, owner, method in _implementations() if method == name]
+    return [f"{path}::{owner}.{name}".replace("::.", "::") for path, owner, function in _implementations() if function == name]
 
 
 @functools.cache
@@ -74,11 +74,12 @@ def _sources() -> Iterable[Path]:
 
 
 def _in_file(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Return a file's hooks, each with the class it stands in; as a module's own function with nothing."""
     text = path.read_text(encoding="utf-8")
     if not any(mark in text for mark in MARKS):
         return
-    for owner in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)):
-        for method in (node for node in owner.body if isinstance(node, ast.FunctionDef)):
-            if any(getattr(mark, "id", getattr(mark, "attr", None)) in MARKS for mark in method.decorator_list):
-                yield path.relative_to(ROOT).as_posix(), owner.name, method.name
-
+    tree = ast.parse(text)
+    for owner in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]:
+        for function in (node for node in owner.body if isinstance(node, ast.FunctionDef)):
+            if any(getattr(mark, "id", getattr(mark, "attr", None)) in MARKS for mark in function.decorator_list):
+                yield path.relative_to(ROOT).as_posix(), getattr(owner, "name", ""), function.name

@@ -54,9 +54,17 @@ def documented(thing: Any) -> str:
 
 
 def prose(thing: Any) -> str:
-    """Return what a docstring says ahead of its sections, one line per paragraph."""
+    """Return what a docstring says ahead of its sections: one line per paragraph, and its example as code."""
     ahead = re.split(r"^(?:Args|Attributes|Returns|Raises):$", documented(thing), maxsplit=1, flags=re.MULTILINE)[0]
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in ahead.strip().split("\n\n"))
+    paragraphs = [paragraph for paragraph in re.split(r"\n\n(?!    )", ahead.strip()) if paragraph]
+    return "\n\n".join(filter(None, map(_paragraph, paragraphs)))
+
+
+def _paragraph(text: str) -> str:
+    """Return a paragraph, and the example behind it as code."""
+    words, marked, example = text.partition("::\n\n    ")
+    said = " ".join(words.split()) + (":" if marked and words.strip() else "")
+    return "\n\n".join(filter(None, [said, *(["\n".join(code(inspect.cleandoc("    " + example)))] if marked else [])]))
 
 
 def section(thing: Any, name: str) -> dict[str, str]:
