@@ -16,7 +16,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint format rehearse wire kills bench wheels clean
+.PHONY: help setup test lint docs format rehearse wire kills bench wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ lint: $(STAMP)  ## check style, types and layers; change nothing
 	$(BIN)/mypy logos_core $(wildcard tests)
 	set -e; for plugin in $(PLUGINS); do $(BIN)/mypy $$plugin; done
 	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## build the documentation's site into build/site; whatever is amiss with it fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
 format: $(STAMP)  ## rewrite the code in the house's form
 	$(BIN)/ruff check --fix-only --exit-zero --quiet .

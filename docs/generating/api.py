@@ -79,11 +79,17 @@ def _member(owner: str, name: str, thing: Any) -> Iterator[str | list[str]]:
         shown, documented = f"{owner}.{name}: {annotation(returns)}", thing.fget
     else:
         documented = thing.__func__ if isinstance(thing, classmethod | staticmethod) else thing
-        shown = signature(documented, f"{owner}.{name}" if isinstance(thing, classmethod | staticmethod) else f"{owner.lower()}.{name}")
+        shown = signature(
+            documented, f"{owner}.{name}" if isinstance(thing, classmethod | staticmethod) else f"{owner.lower()}.{name}"
+        )
     yield f"### `{owner}.{name}`"
     yield code(shown)
     yield prose(documented)
     for heading in ("Args", "Returns", "Raises"):
         entries = section(documented, heading)
         if entries:
-            yield [f"{heading if heading != 'Args' else 'Arguments'}:", "", *(f"- `{key}`: {what}" for key, what in entries.items())]
+            yield [
+                f"{heading if heading != 'Args' else 'Arguments'}:",
+                "",
+                *(f"- `{key}`: {what}" for key, what in entries.items()),
+            ]

@@ -44,7 +44,9 @@ def errors_page() -> str:
 def tree(kind: type[Any], depth: int = 0) -> str:
     """Return the public errors below one, indented."""
     line = f"{'  ' * depth}{kind.__name__}\n"
-    below = sorted((child for child in kind.__subclasses__() if child.__name__ in logos_core.__all__), key=lambda child: child.__name__)
+    below = sorted(
+        (child for child in kind.__subclasses__() if child.__name__ in logos_core.__all__), key=lambda child: child.__name__
+    )
     return line + "".join(tree(child, depth + 1) for child in below)
 
 
@@ -104,7 +106,10 @@ def denials_page() -> str:
         "Reasons of a denial",
         "`OrderDeniedError.reason` is one of these, and so is the code in brackets behind the message. A denial leaves the intent free: "
         "nothing was sent, so mend the cause and submit the same intent again.",
-        table(("reason", "what to do", "decided in"), [(f"`{name}`", said(DENIALS, name, "reason of a denial"), where) for name, where in found.items()]),
+        table(
+            ("reason", "what to do", "decided in"),
+            [(f"`{name}`", said(DENIALS, name, "reason of a denial"), where) for name, where in found.items()],
+        ),
     )
 
 

@@ -47,7 +47,9 @@ def _row(kind: type[Any], item: "Attribute[Any]") -> tuple[str, str, str, str]:
     try:
         meaning = fields_said(kind)[item.name]
     except KeyError:
-        raise MissingWordsError(f"{kind.__module__}.{kind.__name__}: the docstring says nothing of {item.name}; add it to Attributes") from None
+        raise MissingWordsError(
+            f"{kind.__module__}.{kind.__name__}: the docstring says nothing of {item.name}; add it to Attributes"
+        ) from None
     bounds = ", ".join(_bounds(item.validator))
     allowed = f" One of: {', '.join(ENVIRONMENTS)}." if item.name == "environment" else f" ({bounds})" if bounds else ""
     name = f"[{item.name}]" if item.name in presets._FREE_TABLES else item.name  # noqa: SLF001  the page is about what is in there

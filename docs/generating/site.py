@@ -25,7 +25,7 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+def on_page_markdown(markdown: str, page: Any, **_rest: Any) -> str:
     """Show the picture for the diagram, and lead each link to a page of the site or to none."""
     source = ADDED.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     homes = {path: name for name, path in ADDED.items()}

@@ -57,8 +57,8 @@ def venue_how_to(venue: Variant) -> str:
         NOTICE,
         "",
         f"The package is `{venue.installed.distribution}`, the venue's name in a preset `{venue.name}`. It stands on the SDK",
-        f"`{venue.declared.sdk.distribution}` from {venue.declared.sdk.minimum}, below {venue.declared.sdk.below}. All that it can do, "
-        f"with sources, is in [the table of venues](../venues.md#{_anchor(venue.name)}).",
+        f"`{venue.declared.sdk.distribution}` from {venue.declared.sdk.minimum}, below {venue.declared.sdk.below}.",
+        f"All that it can do, with sources, is in [the table of venues](../venues.md#{_anchor(venue.name)}).",
         "",
         "## On the simulator",
         "",

@@ -43,7 +43,10 @@ EXITS: dict[Exit, tuple[str, str]] = {
     Exit.USAGE: ("usage, configuration, or a ledger that cannot be used", "Mend what the message names. Nothing was sent."),
     Exit.DENIED: ("denied: we refused, nothing was sent", "Mend the cause, then the same command with the same `--intent-id`."),
     Exit.REJECTED: ("rejected: the venue proved that it holds no such order", "Final. A new decision needs a new `--intent-id`."),
-    Exit.UNKNOWN: ("**unknown**: the order may be live", "The same command again, or `logos recover PRESET`. Never another `--intent-id`."),
+    Exit.UNKNOWN: (
+        "**unknown**: the order may be live",
+        "The same command again, or `logos recover PRESET`. Never another `--intent-id`.",
+    ),
     Exit.CONFLICT: (
         "in conflict with what is on record, or in flight elsewhere",
         "Wait and repeat; or it is another order under an old name.",
