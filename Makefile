@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 N ?= 60
+SEEDS ?= 200
 
 BIN := .venv/bin
 PLUGINS := $(sort $(wildcard plugins/logos-*))
@@ -16,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint format rehearse wire kills bench wheels clean
+.PHONY: help setup test lint format rehearse wire kills races bench wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ wire: $(STAMP)  ## count the requests that really leave, per order and per fault
 
 kills: $(STAMP)  ## kill processes at least N times in the middle of an order, and compare the books (N=60)
 	$(BIN)/python -m benchmarks.kills --minimum $(N)
+
+races: $(STAMP)  ## race fills, faults and restarts against cancels and replacements, on every venue (SEEDS=200)
+	$(BIN)/python -m benchmarks.races --seeds $(SEEDS)
 
 bench: $(STAMP)  ## measure what the rails cost
 	$(BIN)/python -m benchmarks.bench

@@ -149,19 +149,23 @@ class Replace:
     Attributes:
         kind: how.
         types: which types of order the venue's own request replaces; others are cancelled and placed anew.
+        atomic: whether that request fails once the order has begun to trade, so that nothing is placed twice.
         tells_successor: whether an ended order says which one took its place. Then one that ended without a successor proves that a
             replacement can no longer come to be.
     """
 
     kind: ReplaceKind
     types: frozenset[OrderType] = frozenset()
+    atomic: bool = False
     tells_successor: bool = False
     sources: Mapping[str, str] = field(validator=_all_sourced)
 
 
 CANCEL_AND_NEW = Replace(
     kind=ReplaceKind.CANCEL_AND_NEW,
-    sources=dict.fromkeys(("kind", "types", "tells_successor"), "not declared: a cancel and a new order are possible everywhere"),
+    sources=dict.fromkeys(
+        ("kind", "types", "atomic", "tells_successor"), "not declared: a cancel and a new order are possible everywhere"
+    ),
 )
 
 

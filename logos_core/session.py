@@ -197,6 +197,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         is_dead=home.is_dead,
         spool=spool,
         verified=snapshot is not None,
+        replace=preset.replace,
         on_close=_closer(ledger, home, run, clock, closing),
         run_folder=run.path,
     )

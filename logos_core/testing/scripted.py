@@ -59,6 +59,7 @@ from logos_core.rails.absence import AbsencePolicy
 from logos_core.rails.idempotency import IdempotentCache
 from logos_core.rails.kill_switch import KillSwitch
 from logos_core.rails.rate_limit import RateLimiter
+from logos_core.rails.replace import ReplacePolicy
 from logos_core.rails.retry import RetryConfig
 from logos_core.records import LedgerIdentity
 from logos_core.recovery import recover
@@ -651,6 +652,7 @@ class Rails:
 
     retry: RetryConfig = field(factory=partial(RetryConfig, backoff_s=0.0, backoff_s_max=0.0, valid_for_s=60.0))
     policy: AbsencePolicy = field(factory=AbsencePolicy)
+    replace: ReplacePolicy = field(factory=ReplacePolicy)
     extensions: Mapping[str, object] = field(factory=dict)
     max_wait_s: float = 1.0
 
@@ -701,6 +703,7 @@ def compose(
         spool=home.spool(owner),
         on_close=lambda: _run(closers),
         run_folder=folder / "runs",
+        replace=rails.replace,
     )
     session = ScriptedSession(
         adapter=Adapter(parts), parts=parts, venue=venue, clock=clock, home=home, session_id=session_id, held=held

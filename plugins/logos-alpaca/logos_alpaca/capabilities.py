@@ -75,10 +75,12 @@ CAPABILITIES = Capabilities(
     replace=Replace(
         kind=ReplaceKind.NATIVE,
         types=frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT}),
+        atomic=False,
         tells_successor=True,
         sources={
             "kind": f"{_SPEC}, PATCH /v2/orders/{{order_id}}",
             "types": f"{_SPEC}, PatchOrderRequest: qty, limit_price, stop_price",
+            "atomic": "alpacahq/alpaca API #165: an order that had traded in part was replaced with its whole quantity",
             "tells_successor": f"{_SPEC}, Order.replaced_by",
         },
     ),

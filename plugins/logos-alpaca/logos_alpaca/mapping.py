@@ -126,7 +126,7 @@ def report(body: object, leg_of: str | None = None) -> ExecutionReport:
 
 
 def _time_in_force(order: Mapping[str, Any]) -> TimeInForce:
-    found = _member(TimeInForce, order, "time_in_force")
+    found: TimeInForce = _member(TimeInForce, order, "time_in_force")
     if found is TimeInForce.GTD:
         raise BadAnswerError(f"order {order.get('id')} is good till a date, which Alpaca does not have")
     return found

@@ -80,10 +80,12 @@ BINANCE = Capabilities(
     replace=Replace(
         kind=ReplaceKind.NATIVE,
         types=frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT}),
+        atomic=True,
         tells_successor=False,
         sources={
             "kind": f"{_SPEC}, POST /api/v3/order/cancelReplace with STOP_ON_FAILURE and ONLY_NEW",
             "types": f"{_SPEC}, the same; a market order is never open, and a trailing stop has no price to change",
+            "atomic": f"{_SPEC}, the same: ONLY_NEW fails the cancel of an order that has traded, STOP_ON_FAILURE then places nothing",
             "tells_successor": f"{_SPEC}: an order does not say what took its place",
         },
     ),

@@ -68,10 +68,12 @@ CAPABILITIES = Capabilities(
     replace=Replace(
         kind=ReplaceKind.NATIVE,
         types=frozenset({OrderType.LIMIT, OrderType.STOP}),
+        atomic=True,
         tells_successor=True,
         sources={
             "kind": f"{_SPEC}, PUT /accounts/{{accountID}}/orders/{{orderSpecifier}}: cancels and creates simultaneously",
             "types": f"{_SPEC}, the same: the new order is an OrderRequest of any type; a market order is never pending",
+            "atomic": f"{_SPEC}, OrderState: an order that has traded is pending no longer; what it leaves is reissued under another id",
             "tells_successor": f"{_SPEC}, OrderCancelTransaction.replacedByOrderID",
         },
     ),
