@@ -5,24 +5,28 @@ nothing counts as seen that was not. To add one, write a function and put it int
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from logos_core.errors import OrderDeniedError
+from attrs import evolve
+
+from logos_core.capabilities import ReplaceKind
+from logos_core.errors import OrderDeniedError, OrderRejectedError
 from logos_core.hookspecs import Found, NotSeen, Outcome, UnknownSymbolError
-from logos_core.orders import OrderStatus, OrderType, Side
+from logos_core.orders import Order, OrderStatus, OrderType, Side, TimeInForce
+from logos_core.replacing import ReplaceEnding
+from logos_core.testing.exchange import Exchange, Refusal
 from logos_core.testing.rehearsal.scenario import price_at, unit_of
 from logos_core.venues import VenueAskError
-from tools.spec_check.traffic import Desk, instruments, order_of
+from tools.spec_check import orders
+from tools.spec_check.traffic import Desk
 
 Scenario = Callable[[Desk], None]
 
 
 def a_guarded_session(desk: Desk) -> None:
     """Open a session, order, ask, cancel and reconcile, as a user would."""
-    from logos_core import Order
-
-    order = Order.limit(
-        desk.main.symbol, "buy", quantity=unit_of(desk.main), price=price_at(desk.main, "0.95"), intent_id="one"
-    )
+    quantity, price = unit_of(desk.main), price_at(desk.main, "0.95")
+    order = Order.limit(desk.main.symbol, "buy", quantity=quantity, price=price, intent_id="one")
     with desk.open() as adapter:
         assert not adapter.submit(order).status.is_final
         assert isinstance(adapter.lookup("one"), Found)
@@ -31,15 +35,57 @@ def a_guarded_session(desk: Desk) -> None:
 
 
 def every_order(desk: Desk) -> None:
-    """Buy and sell with every order type and time in force that the venue declares, and the instrument takes."""
+    """Buy and sell with everything that the venue declares, on a share and on a coin where it has both."""
+    exchange, refused = desk.app.exchange, list[str]()
     with desk.open() as adapter:
-        for instrument in instruments(desk):
-            narrower = desk.venue.instrument(instrument.symbol).times_in_force
-            for kind, declared in desk.capabilities.times_in_force.items():
-                for lasts in (item for item in declared if item in narrower.get(kind, declared)):
-                    for side in (Side.BUY, Side.SELL):
-                        name = f"{instrument.symbol} {kind.value} {lasts.value} {side.value}"
-                        adapter.submit(order_of(kind, lasts, instrument, side, name))
+        for instrument in (desk.main, exchange.instruments()[-1]):
+            for side in (Side.BUY, Side.SELL):
+                for order in orders.declared(desk.capabilities, instrument, side):
+                    try:
+                        adapter.submit(order)
+                    except OrderDeniedError:  # It may be narrower than the venue; what the venue declares is seen on the first one.
+                        assert instrument.symbol != desk.main.symbol, order
+                    except OrderRejectedError as error:
+                        refused.append(f"{order.intent_id}: {error}")
+                    _clear(exchange)
+                adapter.reconcile()
+    assert not refused, refused
+
+
+def orders_that_come_to_their_end(desk: Desk) -> None:
+    """Let the market rise and fall under every order that the venue declares, and ask for it before and after."""
+    exchange, main = desk.app.exchange, desk.main
+    with desk.open() as adapter:
+        for order in orders.declared(desk.capabilities, main, Side.BUY):
+            try:
+                adapter.submit(order)
+            except OrderRejectedError:  # `every_order` tells of it.
+                continue
+            for share in ("1.1", "0.9", "1"):
+                exchange.move_price(main.symbol, price_at(main, share))
+            assert isinstance(adapter.lookup(order.intent_id), Found), order
+            adapter.reconcile()
+            _clear(exchange)
+
+
+def replacements(desk: Desk) -> None:
+    """Replace what rests by more, and at another price; then what has traded in part, and what has filled."""
+    unit, main = unit_of(desk.main), desk.main
+    if desk.capabilities.replace.kind is ReplaceKind.NONE:
+        return
+    with desk.open() as adapter:
+        for name in ("first", "partly", "filled"):
+            adapter.submit(Order.limit(main.symbol, "buy", quantity=unit * 2, price=price_at(main, "0.95"), intent_id=name))
+        more = adapter.replace("first", intent_id="more", quantity=unit * 3)
+        assert more.ending is ReplaceEnding.REPLACED, more
+        assert adapter.replace("more", intent_id="lower", price=price_at(main, "0.9")).ending is ReplaceEnding.REPLACED
+        assert isinstance(adapter.lookup("lower"), Found)
+        assert isinstance(adapter.lookup("first"), Found)
+        for name, quantity in (("partly", unit), ("filled", unit * 2)):
+            found = adapter.lookup(name)
+            assert isinstance(found, Found)
+            desk.app.exchange.fill(str(found.report.venue_order_id), quantity)
+            adapter.replace(name, intent_id=f"{name} replaced", quantity=unit * 3)
         adapter.reconcile()
 
 
@@ -78,12 +124,12 @@ def a_duplicate(desk: Desk) -> None:
 def what_little_can_trade(desk: Desk) -> None:
     """Send each order that takes what there is and leaves the rest, and one that rests with a part filled."""
     unit = unit_of(desk.main)
-    for number, (kind, declared) in enumerate(desk.capabilities.times_in_force.items()):
-        for lasts in declared:
+    for kind in (OrderType.MARKET, OrderType.LIMIT):
+        for lasts in set(desk.capabilities.times_in_force[kind]) - {TimeInForce.GTD}:
             desk.app.exchange.set_liquidity(desk.main.symbol, unit)
-            order = {OrderType.MARKET: desk.market, OrderType.LIMIT: lambda name, **more: desk.limit(name, "1.05", **more)}.get(kind)
-            if order is not None:
-                desk.submit(order(f"lgsthin{number}{lasts.value}", quantity=unit * 2, time_in_force=lasts))
+            name = f"lgsthin{kind.value}{lasts.value}"
+            order = desk.market(name) if kind is OrderType.MARKET else desk.limit(name, "1.05")
+            desk.submit(evolve(order, quantity=unit * 2, time_in_force=lasts))
     desk.app.exchange.set_liquidity(desk.main.symbol, None)
     desk.snapshot()
 
@@ -118,8 +164,8 @@ def lookups(desk: Desk) -> None:
 def reconciliation(desk: Desk) -> None:
     """Reconcile from the beginning, and from a cursor behind which old orders have filled and ended."""
     first, second, third = (desk.placed(desk.limit(f"lgs{name}", "0.9", quantity=unit_of(desk.main) * 2)) for name in "abc")
-    desk.placed(desk.market("lgsbought"))
-    desk.placed(desk.market("lgssold", Side.SELL, quantity=unit_of(desk.main) / 2 if desk.main.last > 1000 else unit_of(desk.main)))
+    desk.placed(desk.market("lgsbought", quantity=unit_of(desk.main) * 2))
+    desk.placed(desk.market("lgssold", Side.SELL))
     seen = desk.snapshot()
     assert len(seen.open_orders) == 3, seen
     desk.app.exchange.fill(str(first.venue_order_id), unit_of(desk.main))
@@ -154,13 +200,25 @@ def error_answers(desk: Desk) -> None:
             "lookup": lambda: desk.venue.lookup(reference),
             "reconcile": desk.snapshot,
         }
-        for call in ask.values():
-            _refused(desk, status, call)
+        for name, call in ask.items():
+            if status != 401 or name not in desk.documented.keyless:
+                _refused(desk, status, call)
         order = desk.venue.prepare(desk.limit(f"lgserror{status}"))
         desk.refuse_next(status)
         assert desk.venue.submit(order, ()).error is not None
         desk.refuse_next(status)
         assert desk.venue.cancel(reference).error is not None
+        if desk.capabilities.replace.kind is ReplaceKind.NATIVE:
+            replacing = desk.venue.prepare(evolve(order.request, in_place_of=reference.venue_order_id))
+            desk.refuse_next(status)
+            assert desk.venue.replace(reference, replacing, ()).error is not None
+
+
+def _clear(exchange: Exchange) -> None:
+    """Cancel what rests, unheard, so that it ties up no money."""
+    for order in exchange.open_orders():
+        with suppress(Refusal):  # One of a group may have taken the others with it.
+            exchange.cancel(order.order_id)
 
 
 def _refused(desk: Desk, status: int, call: Callable[[], object]) -> None:
@@ -176,6 +234,8 @@ def _refused(desk: Desk, status: int, call: Callable[[], object]) -> None:
 SCENARIOS: tuple[Scenario, ...] = (
     a_guarded_session,
     every_order,
+    orders_that_come_to_their_end,
+    replacements,
     an_unknown_symbol,
     rejections,
     a_duplicate,

@@ -4,14 +4,13 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 
 from logos_core import Adapter, presets, session
 from logos_core.capabilities import Capabilities
 from logos_core.clock import SystemClock
 from logos_core.hookspecs import OrderReference, ReconcileRequest, VenueSnapshot
-from logos_core.orders import Order, OrderRequest, OrderType, Side, TimeInForce
+from logos_core.orders import OrderRequest, OrderType, Side, TimeInForce
 from logos_core.testing.exchange import SimulatedInstrument
 from logos_core.testing.rehearsal.presets import CREDENTIAL, embedded
 from logos_core.testing.rehearsal.scenario import price_at, unit_of
@@ -136,24 +135,3 @@ class Desk:
             if self._kept:
                 self.calls.append(Call(request, answer))
         return answer
-
-
-def instruments(desk: Desk) -> list[SimulatedInstrument]:
-    """Return the first and the last instrument: on Alpaca a share and a coin, which do not take the same times in force."""
-    listed = desk.app.exchange.instruments()
-    return listed if len(listed) < 2 else [listed[0], listed[-1]]
-
-
-def order_of(kind: OrderType, lasts: TimeInForce, instrument: SimulatedInstrument, side: Side, intent_id: str) -> Order:
-    """Return an order of a type, which would fill at once if its type lets it.
-
-    Raises:
-        LookupError: for a type that nobody has written down here yet. A type that a venue declares must be seen on the wire.
-    """
-    unit: Decimal = unit_of(instrument)
-    price = price_at(instrument, "1.05" if side is Side.BUY else "0.95")
-    if kind is OrderType.MARKET:
-        return Order.market(instrument.symbol, side, quantity=unit, intent_id=intent_id, time_in_force=lasts)
-    if kind is OrderType.LIMIT:
-        return Order.limit(instrument.symbol, side, quantity=unit, price=price, intent_id=intent_id, time_in_force=lasts)
-    raise LookupError(f"no order of the type {kind.value} is made here; write one in tools/spec_check/traffic.py")

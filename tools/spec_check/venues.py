@@ -22,6 +22,7 @@ class Documented:
         page: how many rows the venue lists at most at once.
         narrow: says to the validator what the document says in prose only.
         form_is_query: the venue takes parameters in a form as well as in the query.
+        keyless: the kinds of request that need no key, so that 401 is no answer to them.
     """
 
     venue: str
@@ -33,6 +34,7 @@ class Documented:
     page: int
     narrow: Callable[[Json], Json] = lambda document: document
     form_is_query: bool = False
+    keyless: tuple[str, ...] = ()
 
 
 def _alpaca(document: Json) -> Json:
@@ -66,7 +68,9 @@ DOCUMENTED = (
             "GET /v2/orders",
             "GET /v2/orders:by_client_order_id",
             "GET /v2/positions",
+            "GET /v2/orders/{order_id}",
             "POST /v2/orders",
+            "PATCH /v2/orders/{order_id}",
             "DELETE /v2/orders/{order_id}",
         ),
         statuses=(401, 403, 429, 500),
@@ -93,6 +97,7 @@ DOCUMENTED = (
         page=1000,
         narrow=_binance,
         form_is_query=True,
+        keyless=("instrument",),
     ),
     Documented(
         venue="oanda",
