@@ -52,7 +52,9 @@ def test_each_planted_deviation_is_found_once_and_in_its_place(planted):
 def test_only_an_undeclared_field_of_an_answer_is_no_violation():
     violations = {name: judge().judge(call)[0].is_violation for name, (call, *_) in PLANTED.items()}
 
-    assert {"unknown field in an answer", "unknown field answered", "unknown field inside"} == {name for name, counts in violations.items() if not counts}
+    assert {"unknown field in an answer", "unknown field answered", "unknown field inside"} == {
+        name for name, counts in violations.items() if not counts
+    }
 
 
 def test_a_request_that_the_document_does_not_have_is_found():
@@ -65,10 +67,18 @@ def test_a_request_that_the_document_does_not_have_is_found():
 @pytest.mark.parametrize("planted", [name for name in PLANTED if name != "parameter that is no number"])
 def test_a_document_of_version_2_finds_the_same(planted):
     call, side, kind, where = PLANTED[planted]
-    moved = Call(HttpRequest(call.request.method, "/v9" + call.request.target, call.request.headers, call.request.body), call.answer)
-    found = [finding for finding in judge(old_document()).judge(moved) if (finding.kind, finding.where[-5:]) != (Kind.WRONG_TYPE, "price")]
+    moved = Call(
+        HttpRequest(call.request.method, "/v9" + call.request.target, call.request.headers, call.request.body), call.answer
+    )
+    found = [
+        finding
+        for finding in judge(old_document()).judge(moved)
+        if (finding.kind, finding.where[-5:]) != (Kind.WRONG_TYPE, "price")
+    ]
 
-    assert [(side, kind, where)] == [(finding.side, finding.kind, finding.where) for finding in found] or planted == "number for a text"
+    assert [(side, kind, where)] == [
+        (finding.side, finding.kind, finding.where) for finding in found
+    ] or planted == "number for a text"
 
 
 def test_a_missing_key_is_found():
@@ -94,7 +104,9 @@ def test_the_type_of_a_value_decides_which_definition_it_must_fit():
         "LimitThing": {"type": "object", "properties": {"type": {"type": "string"}, "price": {"type": "string"}}},
         "StopLossThing": {"type": "object", "properties": {"type": {"type": "string"}, "trigger": {"type": "string"}}},
     }
-    made["paths"]["/orders"]["post"]["requestBody"]["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/Thing"}
+    made["paths"]["/orders"]["post"]["requestBody"]["content"]["application/json"]["schema"] = {
+        "$ref": "#/components/schemas/Thing"
+    }
     narrow = Judge("made-up", narrowed_by_type(upgraded(made, "made up"), ("Thing",)))
 
     def wheres(body):

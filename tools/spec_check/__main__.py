@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         missing = [item.file for item in wanted if not (Path(given.specs) / item.file).is_file()]
         if missing:
-            raise DocumentError(f"{given.specs} has no {', no '.join(missing)}; `make spec-check` alone says where they are published")
+            raise DocumentError(
+                f"{given.specs} has no {', no '.join(missing)}; `make spec-check` alone says where they are published"
+            )
         accepted = deviations.load()
         results = [check(item, Path(given.specs), accepted) for item in wanted]
     except (DocumentError, DeviationError) as error:

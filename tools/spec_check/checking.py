@@ -54,11 +54,11 @@ def check(documented: Documented, specs: Path, accepted: Iterable[Accepted]) -> 
     """Read a venue's document, make its traffic, and judge it."""
     document = documented.narrow(read(specs / documented.file))
     judge = Judge(documented.venue, document, form_is_query=documented.form_is_query)
-    calls, failed = traffic(documented)
+    calls, failed = traffic(documented, SCENARIOS)
     return judged(documented, judge, calls, failed, [item for item in accepted if item.venue == documented.venue])
 
 
-def traffic(documented: Documented, scenarios: Iterable[Scenario] = SCENARIOS) -> tuple[list[Call], list[str]]:
+def traffic(documented: Documented, scenarios: Iterable[Scenario]) -> tuple[list[Call], list[str]]:
     """Return all that was said in the scenarios, and what became of those that failed."""
     calls: list[Call] = []
     failed = []

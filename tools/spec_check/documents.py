@@ -19,7 +19,11 @@ SERVER = "http://venue"
 """Where every document is said to be served, so that a request to a simulator is found in it."""
 
 _HIDDEN = ("example", "examples", "description", "discriminator", "xml", "externalDocs")
-_MOVED = {"#/definitions/": "#/components/schemas/", "#/parameters/": "#/components/parameters/", "#/responses/": "#/components/responses/"}
+_MOVED = {
+    "#/definitions/": "#/components/schemas/",
+    "#/parameters/": "#/components/parameters/",
+    "#/responses/": "#/components/responses/",
+}
 _OF_A_SCHEMA = ("type", "format", "enum", "items", "default", "pattern", "minimum", "maximum", "minLength", "maxLength")
 
 
@@ -79,7 +83,9 @@ def replaced(document: Json, pointer: tuple[str, ...], schema: Json) -> Json:
     """Return a document with another schema in one place, which must exist."""
     name, *rest = pointer
     if name not in document:
-        raise DocumentError(f"the document has no {name!r} any more; look again at what is said about it in tools/spec_check/venues.py")
+        raise DocumentError(
+            f"the document has no {name!r} any more; look again at what is said about it in tools/spec_check/venues.py"
+        )
     return {**document, name: replaced(document[name], tuple(rest), schema) if rest else schema}
 
 
@@ -90,7 +96,10 @@ def _kinds(schemas: Json, base: str) -> dict[str, str]:
 
 def _by_type(schema: Json, kinds: Mapping[str, str]) -> Json:
     rules: Json = {}
-    for kind, name in kinds.items():  # One inside the other: the fields of a branch of `if` are declared even where a value does not fit.
+    for (
+        kind,
+        name,
+    ) in kinds.items():  # One inside the other: the fields of a branch of `if` are declared even where a value does not fit.
         is_kind = {"properties": {"type": {"const": kind}}, "required": ["type"]}
         rules = {"if": is_kind, "then": {"$ref": f"#/components/schemas/{name}"}, "else": rules}
     known = {"type": {"type": "string", "enum": list(kinds)}}
@@ -162,7 +171,13 @@ def _parameter(parameter: Json) -> Json:
         return parameter
     schema = {name: parameter[name] for name in _OF_A_SCHEMA if name in parameter}
     style = {"style": "form", "explode": False} if parameter.get("collectionFormat") == "csv" and parameter["in"] == "query" else {}
-    return {"name": parameter["name"], "in": parameter["in"], "required": parameter.get("required", False), "schema": schema, **style}
+    return {
+        "name": parameter["name"],
+        "in": parameter["in"],
+        "required": parameter.get("required", False),
+        "schema": schema,
+        **style,
+    }
 
 
 def _response(response: Json) -> Json:
@@ -192,6 +207,7 @@ def _moved(node: Any) -> Any:
 
 # Closing
 
+
 def _closed_contents(node: Any, schemas: Json) -> Any:
     """Close the schemas of bodies; a parameter's has no fields."""
     if isinstance(node, list):
@@ -199,7 +215,8 @@ def _closed_contents(node: Any, schemas: Json) -> Any:
     if not isinstance(node, dict):
         return node
     return {
-        name: _closed_bodies(value, schemas) if name == "content" else _closed_contents(value, schemas) for name, value in node.items()
+        name: _closed_bodies(value, schemas) if name == "content" else _closed_contents(value, schemas)
+        for name, value in node.items()
     }
 
 

@@ -62,16 +62,10 @@ def place(*parts: object) -> str:
 
 def counted(findings: Iterable[Finding]) -> list[tuple[Finding, int]]:
     """Return each finding once, in order, with how often it was made and its first example."""
-    found = list(findings)
-    counts, first = Counter(found), {}
-    for finding in found:
-        first.setdefault(finding, finding)
-    return [(first[finding], count) for finding, count in counts.items()]
+    return list(Counter(findings).items())  # A dictionary keeps the first of what is equal, and its example with it.
 
 
 def shortened(value: object) -> str:
     """Return a value as an example."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-

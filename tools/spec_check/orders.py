@@ -66,7 +66,7 @@ def _order(kind: OrderType, lasts: TimeInForce, instrument: SimulatedInstrument,
         stop_price, price = _beyond(instrument, side, "1.05"), _beyond(instrument, side, "1.06")
         return Order.stop_limit(instrument.symbol, side, stop_price=stop_price, price=price, **given)
     if kind is OrderType.TRAILING_STOP:
-        trail = {} if {"trail_amount", "trail_percent"} & given.keys() else {"trail_percent": TRAIL_PERCENT}
+        trail: dict[str, Any] = {} if {"trail_amount", "trail_percent"} & given.keys() else {"trail_percent": TRAIL_PERCENT}
         return Order.trailing_stop(instrument.symbol, side, **trail, **given)
     raise LookupError(f"no order of the type {kind} is made here; write one in {__name__}")
 

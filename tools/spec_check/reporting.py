@@ -14,7 +14,9 @@ _FOUND = ("count", "operation", "side", "what", "where", "the document says", "e
 def told(results: Iterable[Result], *, verbose: bool = False) -> str:
     """Return one table over all venues, and below it everything that keeps a venue from standing."""
     found = list(results)
-    return "\n".join([columned(_SUMMARY, [_row(result) for result in found]), *(part for result in found for part in _parts(result, verbose))])
+    return "\n".join(
+        [columned(_SUMMARY, [_row(result) for result in found]), *(part for result in found for part in _parts(result, verbose))]
+    )
 
 
 def skipped(documented: Iterable[Documented]) -> str:

@@ -106,7 +106,10 @@ def rejections(desk: Desk) -> None:
         desk.limit("lgsoffquantity", quantity=unit + main.quantity_step / 10),
     ]
     if desk.app.exchange.check_funds:
-        orders += [desk.limit("lgspoor", quantity=unit * 1_000_000), desk.limit("lgsnothing", "1.05", Side.SELL, quantity=unit * 10_000)]
+        orders += [
+            desk.limit("lgspoor", quantity=unit * 1_000_000),
+            desk.limit("lgsnothing", "1.05", Side.SELL, quantity=unit * 10_000),
+        ]
     for order in orders:
         reply = desk.submit(order)
         refused = reply.classification is not None and reply.classification.outcome is Outcome.REJECTED

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from logos_core import Adapter, presets, session
 from logos_core.capabilities import Capabilities
@@ -37,7 +38,7 @@ class Desk:
         self._handle = self.app.handle
         self.app.handle = self._note  # type: ignore[method-assign]
 
-    def __enter__(self) -> "Desk":
+    def __enter__(self) -> Self:
         """Serve, and bind the venue: the plugin behind its typed façade, without the guards of a session."""
         self.server.start()
         preset = next(known for known in embedded() if known.venue == self.documented.venue)

@@ -5,9 +5,9 @@ which it lets pass, and fields that no schema declares, for which everything is 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from attrs import frozen
@@ -138,7 +138,7 @@ def _at(where: Finding, kind: Kind, place_: str, wants: str, example: object) ->
 
 def _found(where: Finding, errors: Iterable[Exception]) -> Iterator[Finding]:
     for error in errors:
-        root = _root(where, error)
+        root = _root(error)
         if isinstance(error, ResponseFinderError):
             yield _at(where, Kind.UNDECLARED_STATUS, "status", "no answer of this status", where.status)
         elif isinstance(error, MissingRequiredParameter | SecurityValidationError):
@@ -158,11 +158,11 @@ def _undeclared(where: Finding, errors: Iterable[Exception]) -> Iterator[Finding
             continue
         for found in _deepest(_schema_errors(error)):
             for name in _unexpected(found):
-                path = place(_root(where, error), *found.absolute_path, name)
-                yield _at(where, Kind.UNDECLARED_FIELD, path, "no such field", found.instance[name])
+                path = place(_root(error), *found.absolute_path, name)
+                yield _at(where, Kind.UNDECLARED_FIELD, path, "no such field", cast("Any", found.instance)[name])
 
 
-def _root(where: Finding, error: Exception) -> str:
+def _root(error: Exception) -> str:
     if isinstance(error, SecurityValidationError):
         return "header"
     return f"{error.location}.{error.name}" if isinstance(error, ParameterValidationError) else "body"
@@ -170,12 +170,12 @@ def _root(where: Finding, error: Exception) -> str:
 
 def _of_schema(where: Finding, root: str, error: ValidationError) -> Finding:
     path = place(root, *error.absolute_path)
-    word = str(error.validator)
+    word, wanted = str(error.validator), cast("Any", error.validator_value)
     if word == "required":
-        name = next(name for name in error.validator_value if f"'{name}' " in error.message)
+        name = next(name for name in wanted if error.message.startswith(f"{name!r} "))
         return _at(where, Kind.MISSING, f"{path}.{name}", "required", None)
     kind = _KINDS.get(word, Kind.WRONG_VALUE)
-    return _at(where, kind, path, f"{word}: {shortened(error.validator_value)}", error.instance)
+    return _at(where, kind, path, f"{word}: {shortened(wanted)}", error.instance)
 
 
 def _schema_errors(error: Exception) -> list[ValidationError]:
@@ -193,7 +193,7 @@ def _deepest(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
 
 def _unexpected(error: ValidationError) -> list[str]:
     listed = error.message.partition("(")[2]
-    return [name for name in error.instance if f"'{name}'" in listed]
+    return [name for name in cast("Any", error.instance) if repr(name) in listed]
 
 
 # Formats
@@ -224,7 +224,7 @@ _SENTENCES = {
 """Formats that JSON Schema does not know, by how they begin: OANDA writes whole sentences."""
 
 
-def _formats(document: Json) -> Mapping[str, Any]:
+def _formats(document: Json) -> dict[str, Callable[[Any], bool]]:
     """Return a check for each of the document's own formats that we can read."""
     found = set(_texts(document))
     return {text: check for start, check in _SENTENCES.items() for text in found if text.startswith(start)}
@@ -237,5 +237,3 @@ def _texts(node: Any) -> Iterator[str]:
         node = list(node.values())
     for item in node if isinstance(node, list) else ():
         yield from _texts(item)
-
-
