@@ -22,6 +22,8 @@ from tools.spec_check.traffic import Desk
 
 Scenario = Callable[[Desk], None]
 
+HOLDING = 20
+
 
 def a_guarded_session(desk: Desk) -> None:
     """Open a session, order, ask, cancel and reconcile, as a user would."""
@@ -39,6 +41,8 @@ def every_order(desk: Desk) -> None:
     exchange, refused = desk.app.exchange, list[str]()
     with desk.open() as adapter:
         for instrument in (desk.main, exchange.instruments()[-1]):
+            holding = unit_of(instrument) * HOLDING  # What is sold to leave a position must be there.
+            adapter.submit(Order.market(instrument.symbol, "buy", quantity=holding, intent_id=f"{instrument.symbol} holding"))
             for side in (Side.BUY, Side.SELL):
                 for order in orders.declared(desk.capabilities, instrument, side):
                     try:

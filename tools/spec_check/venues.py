@@ -115,6 +115,7 @@ DOCUMENTED = (
             "GET /accounts/{accountID}/transactions/sinceid",
             "GET /accounts/{accountID}/transactions/{transactionID}",
             "POST /accounts/{accountID}/orders",
+            "PUT /accounts/{accountID}/orders/{orderSpecifier}",
             "PUT /accounts/{accountID}/orders/{orderSpecifier}/cancel",
         ),
         statuses=(401, 403, 429, 503),
