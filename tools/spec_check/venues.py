@@ -91,6 +91,7 @@ DOCUMENTED = (
             "GET /api/v3/order",
             "GET /api/v3/time",
             "POST /api/v3/order",
+            "POST /api/v3/order/cancelReplace",
             "DELETE /api/v3/order",
         ),
         statuses=(401, 403, 418, 429, 503, 504),
