@@ -23,6 +23,8 @@ from tools.spec_check.traffic import Desk
 Scenario = Callable[[Desk], None]
 
 HOLDING = 20
+NOBODY = {"alpaca": "00000000-0000-4000-8000-000000000000", "ccxt:binance": "987654321", "oanda": "987654321"}
+"""The venue's id of no order."""
 
 
 def a_guarded_session(desk: Desk) -> None:
@@ -93,6 +95,21 @@ def replacements(desk: Desk) -> None:
         adapter.reconcile()
 
 
+def refused_replacements(desk: Desk) -> None:
+    """Replace in one request what has traded in part, what has filled, what is cancelled, and what never was."""
+    if desk.capabilities.replace.kind is not ReplaceKind.NATIVE:
+        return
+    unit = unit_of(desk.main)
+    partly, filled, cancelled = (desk.placed(desk.limit(f"lgs{name}", quantity=unit * 2)) for name in ("partly", "filled", "cancelled"))
+    desk.app.exchange.fill(str(partly.venue_order_id), unit)
+    desk.app.exchange.fill(str(filled.venue_order_id), unit * 2)
+    desk.venue.cancel(cancelled)
+    for reference in (partly, filled, cancelled, desk.reference("lgsnobody", NOBODY[desk.documented.venue])):
+        request = desk.limit(f"{reference.client_order_id}new", "0.9", quantity=unit * 3, in_place_of=reference.venue_order_id)
+        reply = desk.venue.replace(reference, desk.venue.prepare(request), ())
+        assert reference is partly or reply.error is not None, f"{reference.client_order_id}: {reply}"  # Not every venue minds a part.
+
+
 def an_unknown_symbol(desk: Desk) -> None:
     """Ask for the grid of something that is not listed."""
     try:
@@ -149,8 +166,7 @@ def cancels(desk: Desk) -> None:
     desk.app.exchange.fill(partly.venue_order_id, unit_of(desk.main))
     assert desk.venue.cancel(working).error is None
     assert desk.venue.cancel(partly).error is None
-    nobody = "00000000-0000-4000-8000-000000000000" if desk.documented.venue == "alpaca" else "987654321"
-    for reference in (working, filled, desk.reference("lgsnobody", nobody), desk.reference("lgsnobody")):
+    for reference in (working, filled, desk.reference("lgsnobody", NOBODY[desk.documented.venue]), desk.reference("lgsnobody")):
         assert desk.venue.cancel(reference).error is not None, reference
     desk.placed(desk.limit("lgsbyname"))
     desk.venue.cancel(desk.reference("lgsbyname"))
@@ -243,6 +259,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     every_order,
     orders_that_come_to_their_end,
     replacements,
+    refused_replacements,
     an_unknown_symbol,
     rejections,
     a_duplicate,

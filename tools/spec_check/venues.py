@@ -45,7 +45,7 @@ def _alpaca(document: Json) -> Json:
 
 
 def _binance(document: Json) -> Json:
-    """Let the answer to an order be the full one: the description of `newOrderRespType` says so of MARKET and LIMIT, which leave it out."""
+    """Let the answer to an order be the full one: the adapter asks for it with `newOrderRespType`, whose description says so."""
     place = ("paths", "/api/v3/order", "post", "responses", "200", "content", "application/json", "schema")
     return replaced(document, place, {"$ref": "#/components/schemas/orderResponseFull"})
 
