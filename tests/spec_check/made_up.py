@@ -14,6 +14,9 @@ ORDER = {
         "id": {"type": "string", "format": "uuid"},
         "status": {"type": "string", "enum": ["new", "filled"]},
         "price": {"type": "string", "nullable": True},
+        "owner": {"type": "object", "properties": {"name": {"type": "string"}}},
+        "at": {"type": "string", "format": "The RFC 3339 representation is a string, or so it says."},
+        "size": {"type": "string", "format": "decimal"},
         "legs": {"type": "array", "items": {"type": "object", "properties": {"qty": {"type": "string"}}}},
     },
 }

@@ -2,7 +2,7 @@
 
 1. Version 2.0 is reshaped; nothing of it is left out that says something about a request or an answer.
 2. Version 3.0 differs from 3.1 in two words, `nullable` and the boolean `exclusive…`.
-3. What a document says in prose only is said to the validator by a `Narrowing` of `tools.spec_check.venues`.
+3. What a document says in prose only is said to the validator by a `narrow` of `tools.spec_check.venues`.
 """
 
 import json

@@ -100,14 +100,18 @@ def refused_replacements(desk: Desk) -> None:
     if desk.capabilities.replace.kind is not ReplaceKind.NATIVE:
         return
     unit = unit_of(desk.main)
-    partly, filled, cancelled = (desk.placed(desk.limit(f"lgs{name}", quantity=unit * 2)) for name in ("partly", "filled", "cancelled"))
+    partly, filled, cancelled = (
+        desk.placed(desk.limit(f"lgs{name}", quantity=unit * 2)) for name in ("partly", "filled", "cancelled")
+    )
     desk.app.exchange.fill(str(partly.venue_order_id), unit)
     desk.app.exchange.fill(str(filled.venue_order_id), unit * 2)
     desk.venue.cancel(cancelled)
     for reference in (partly, filled, cancelled, desk.reference("lgsnobody", NOBODY[desk.documented.venue])):
         request = desk.limit(f"{reference.client_order_id}new", "0.9", quantity=unit * 3, in_place_of=reference.venue_order_id)
         reply = desk.venue.replace(reference, desk.venue.prepare(request), ())
-        assert reference is partly or reply.error is not None, f"{reference.client_order_id}: {reply}"  # Not every venue minds a part.
+        assert reference is partly or reply.error is not None, (
+            f"{reference.client_order_id}: {reply}"
+        )  # Not every venue minds a part.
 
 
 def an_unknown_symbol(desk: Desk) -> None:
