@@ -17,10 +17,10 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint format rehearse wire kills races bench wheels clean
+.PHONY: help setup test lint format rehearse wire kills races bench spec-check wheels clean
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## create .venv with the core, every plugin and the tools
 
@@ -30,7 +30,7 @@ test: $(STAMP)  ## run every test that needs no network
 lint: $(STAMP)  ## check style, types and layers; change nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy logos_core $(wildcard tests)
+	$(BIN)/mypy logos_core tools $(wildcard tests)
 	set -e; for plugin in $(PLUGINS); do $(BIN)/mypy $$plugin; done
 	$(BIN)/lint-imports
 
@@ -52,6 +52,9 @@ races: $(STAMP)  ## race fills, faults and restarts against cancels and replacem
 
 bench: $(STAMP)  ## measure what the rails cost
 	$(BIN)/python -m benchmarks.bench
+
+spec-check: $(STAMP)  ## hold requests and answers against the venues' own OpenAPI documents (SPECS=FOLDER)
+	$(BIN)/python -m tools.spec_check --specs "$(SPECS)"
 
 wheels: $(STAMP)  ## build every package into dist/
 	rm -rf dist
