@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from logos_core.hookspecs import Found, NotSeen, OrderReference
     from logos_core.orders import (
         Execution,
+        ExecutionKind,
         ExecutionReport,
         Fee,
         Instrument,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         Side,
         TimeInForce,
     )
+    from logos_core.positions import Book, DayResult, InstrumentPosition
     from logos_core.rails.idempotency import IdempotentCache
     from logos_core.rails.rate_limit import RateLimiter
     from logos_core.rails.retry import RetryConfig
@@ -50,14 +52,18 @@ __version__ = "0.1.0"
 __all__ = [
     "Adapter",
     "AuditError",
+    "Book",
     "ChainBrokenError",
     "ConfigurationError",
+    "DayResult",
     "Execution",
+    "ExecutionKind",
     "ExecutionReport",
     "Fee",
     "Found",
     "IdempotentCache",
     "Instrument",
+    "InstrumentPosition",
     "InvalidOrderError",
     "LedgerAdoptionError",
     "LedgerError",
@@ -111,6 +117,7 @@ _HOMES = {
     ),
     "logos_core.orders": (
         "Execution",
+        "ExecutionKind",
         "ExecutionReport",
         "Fee",
         "Instrument",
@@ -120,6 +127,11 @@ _HOMES = {
         "OrderType",
         "Side",
         "TimeInForce",
+    ),
+    "logos_core.positions": (
+        "Book",
+        "DayResult",
+        "InstrumentPosition",
     ),
     "logos_core.rails.idempotency": ("IdempotentCache",),
     "logos_core.rails.rate_limit": ("RateLimiter",),

@@ -5,6 +5,7 @@ A ledger is the only memory that counts: a fact is known when its transaction is
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from attrs import frozen
 
 from logos_core.hookspecs import OrderReference, PreparedOrder, VenueSnapshot
 from logos_core.lifecycle import IntentState
-from logos_core.orders import ExecutionReport, Order, OrderRequest
+from logos_core.orders import ExecutionReport, Order, OrderRequest, plain
 
 
 class AttemptOutcome(StrEnum):
@@ -45,6 +46,24 @@ class Denial:
 
     reason: str
     message: str
+
+
+@frozen(kw_only=True)
+class Overfill:
+    """More was traded than was ordered.
+
+    Attributes:
+        order: which order, or which intent's orders together.
+        quantity: what was ordered.
+        filled: what was traded, by all executions that stand.
+    """
+
+    order: str
+    quantity: Decimal
+    filled: Decimal
+
+    def __str__(self) -> str:
+        return f"{self.order}: {plain(self.filled)} of {plain(self.quantity)}"
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 from logos_core.events import moment, one_spelling
 from logos_core.orders import (
     Execution,
+    ExecutionKind,
     ExecutionReport,
     Fee,
     OrderRequest,
@@ -100,11 +101,13 @@ def execution_body(execution: Execution) -> dict[str, Any]:
         "price": execution.price,
         "fees": [{"amount": fee.amount, "asset": fee.asset} for fee in execution.fees],
         "executed_at": execution.executed_at,
+        "kind": execution.kind.value,
+        "refers_to": execution.refers_to,
     }
 
 
 def execution_from(text: str) -> Execution:
-    """Return a stored execution."""
+    """Return a stored execution. The first ledgers knew trades only, and did not say so."""
     body = json.loads(text)
     return Execution(
         execution_id=body["execution_id"],
@@ -116,6 +119,8 @@ def execution_from(text: str) -> Execution:
         price=Decimal(body["price"]),
         fees=tuple(Fee(amount=Decimal(fee["amount"]), asset=fee["asset"]) for fee in body["fees"]),
         executed_at=moment(body["executed_at"]),
+        kind=ExecutionKind(body.get("kind", ExecutionKind.TRADE)),
+        refers_to=body.get("refers_to"),
     )
 
 

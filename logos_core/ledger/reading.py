@@ -9,8 +9,10 @@ from typing import Any
 from logos_core.clock import Clock
 from logos_core.errors import LedgerError
 from logos_core.events import StoredEvent, moment
+from logos_core.executions import effective
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
+from logos_core.ledger.executed import Executed
 from logos_core.lifecycle import IntentState
 from logos_core.orders import Execution
 from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded
@@ -28,6 +30,7 @@ class LedgerReader:
         self._watch = Connection(connection.path)
         self._clock = clock
         self._session: str | None = None
+        self.executed = Executed(connection)
 
     @property
     def path(self) -> Path:
@@ -104,7 +107,7 @@ class LedgerReader:
         return tuple(row[0] for row in self._db.rows("SELECT DISTINCT symbol FROM intents ORDER BY symbol"))
 
     def executions(self, client_order_id: str) -> tuple[Execution, ...]:
-        """Return the executions of an order."""
+        """Return the executions of an order as they were told, corrections and busts among them."""
         rows = self._db.rows(
             "SELECT e.body FROM executions e JOIN intents i ON i.id = e.intent WHERE i.client_order_id = ? ORDER BY e.id",
             client_order_id,
@@ -177,7 +180,7 @@ class LedgerReader:
             created_at=moment(created_at),
             updated_at=moment(updated_at),
             attempts=tuple(_attempt(attempt) for attempt in attempts),
-            report=None if primary is None else codec.report_from(primary, self.executions(client_order_id)),
+            report=None if primary is None else codec.report_from(primary, tuple(effective(self.executions(client_order_id)))),
             duplicates=tuple(venue_order_id for role, venue_order_id, _ in orders if role == "duplicate"),
         )
 

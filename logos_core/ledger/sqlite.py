@@ -10,8 +10,8 @@ Rules:
 """
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -23,9 +23,11 @@ from logos_core import events
 from logos_core.clock import Clock
 from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.events import stamp
+from logos_core.executions import effective
 from logos_core.hookspecs import VenueSnapshot
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
+from logos_core.ledger.executed import RELINKED, Filling, overfill_text
 from logos_core.ledger.reading import LedgerReader
 from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, TABLE, IllegalMoveError, IntentState, Move, advance, move_of
 from logos_core.orders import Execution, ExecutionReport, OrderStatus, mismatches
@@ -39,6 +41,7 @@ from logos_core.records import (
 )
 
 SCHEMA_VERSION = 1
+INDEX_OF_REPLACEMENTS = "CREATE INDEX IF NOT EXISTS intents_replacing ON intents (parent_intent) WHERE parent_intent IS NOT NULL"
 
 
 _MOVES = {
@@ -56,6 +59,7 @@ class SqliteLedger(LedgerReader):
     def __init__(self, connection: Connection, identity: LedgerIdentity, clock: Clock) -> None:
         super().__init__(connection, identity, clock)
         self._head: tuple[int, bytes] | None = None
+        self._filled: set[tuple[str, str]] = set()
 
     @classmethod
     def create(cls, path: Path, identity: LedgerIdentity, clock: Clock) -> Self:
@@ -105,6 +109,7 @@ class SqliteLedger(LedgerReader):
         self._session, self._head = session_id, None
         now = self._clock.now()
         with self._transaction():
+            self._db.write(INDEX_OF_REPLACEMENTS)  # the first ledgers had none
             self._db.write(
                 "INSERT INTO sessions (session_id, opened_at, strategy, process) VALUES (?, ?, ?, ?)",
                 session_id, stamp(now), strategy, process,
@@ -233,7 +238,7 @@ class SqliteLedger(LedgerReader):
             found = self.find(client_order_id)
             assert found is not None
             return found
-        return report.with_executions(tuple(codec.execution_from(body) for _, body in known)) if known else report
+        return report.with_executions(tuple(effective(codec.execution_from(body) for _, body in known))) if known else report
 
     def _settle(
         self,
@@ -386,6 +391,8 @@ class SqliteLedger(LedgerReader):
                 "UPDATE executions SET intent = ? WHERE symbol = ? AND venue_order_id = ? AND intent IS NULL",
                 intent, report.symbol, report.venue_order_id,
             )  # fmt: skip
+            self._set_cursor(RELINKED + report.symbol, str(self.last_sequence()))
+            self._filled.add((report.symbol, report.venue_order_id))
         if role == "duplicate":
             self._latch(f"a second order {report.venue_order_id} exists for {report.client_order_id}")
             return state
@@ -421,6 +428,25 @@ class SqliteLedger(LedgerReader):
         )  # fmt: skip
         if self._db.changed == 1:
             self._event("execution", intent, codec.execution_body(execution))
+            self._filled.add((execution.symbol, execution.venue_order_id))
+
+    def _check_fills(self) -> None:
+        """Hold what this transaction added to against what was ordered; more than that stops new orders."""
+        touched, self._filled = sorted(self._filled), set()
+        for order in touched:
+            for filling in self.executed.fillings(*order):
+                self._note_filling(filling)
+
+    def _note_filling(self, filling: Filling) -> None:
+        known, found = self.cursor(filling.key) or "", overfill_text(filling.overfill) if filling.is_over else ""
+        if known == found:
+            return
+        self._set_cursor(filling.key, found)
+        overfill = filling.overfill
+        body = {"order": overfill.order, "quantity": overfill.quantity, "filled": overfill.filled}
+        self._event("overfilled" if found else "overfill_ended", filling.intent, body)
+        if found:
+            self._latch(f"more was traded than was ordered: {overfill.order}")
 
     def apply_snapshot(self, snapshot: VenueSnapshot) -> None:
         """Record orders, executions and the cursor of a snapshot in one transaction."""
@@ -509,12 +535,17 @@ class SqliteLedger(LedgerReader):
                 self._event("latch_released", None, {"by": by, "because": because, "latches": released})
         return released
 
-    def _transaction(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         """Run a block as one durable transaction; if it is undone, so is what was remembered of it."""
-        return self._db.transaction(self._forget_head)
+        with self._db.transaction(self._forget):
+            yield
+            if self._filled:
+                self._check_fills()
 
-    def _forget_head(self) -> None:
+    def _forget(self) -> None:
         self._head = None
+        self._filled.clear()
 
     def _latch(self, reason: str) -> None:
         """Set a latch; one that is set already for the same reason says it once."""
