@@ -4,6 +4,8 @@ What an order was overfilled by is kept as a value under `overfilled:…` beside
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
 from attrs import frozen
@@ -58,6 +60,12 @@ class Executed:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other thread of this process away from the ledger; whoever holds it may hold it again."""
+        with self._db.lock:
+            yield
 
     def after(self, row: int, limit: int) -> tuple[int, list[Execution]]:
         """Return executions of our orders written behind a row, and the last row that was looked at; the same row when all is read."""
