@@ -12,7 +12,7 @@ Rules:
 
 import json
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import date
 from decimal import Decimal
@@ -162,16 +162,21 @@ class Books:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._ledger = parts.ledger
         self.keeper = Bookkeeper(parts.ledger, leaves_sums=True)
         self._asked: set[str] = set()
 
     def book(self) -> Book:
         """Return the book; a symbol that is new to the ledger is asked for once per session."""
         book = self.keeper.book()
-        unnamed = set(book.unnamed) - self._asked
-        for symbol in sorted(unnamed):
+        return self.keeper.book() if self.name(book.unnamed) else book
+
+    def name(self, symbols: Iterable[str]) -> bool:
+        """Ask for what is not on record and was not asked for in this session; say whether anything was."""
+        asked = [symbol for symbol in symbols if symbol not in self._asked and self._ledger.cursor(ASSETS + symbol) is None]
+        for symbol in asked:
             self._ask(symbol)
-        return self.keeper.book() if unnamed else book
+        return bool(asked)
 
     def _ask(self, symbol: str) -> None:
         """Ask what an instrument is made of, and remember it for good; if it cannot be had, its currency stays unnamed."""

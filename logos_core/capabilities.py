@@ -31,8 +31,12 @@ class ExpiryKind(StrEnum):
     NONE = "none"
 
 
+_ELSEWHERE = frozenset({"sources", "positions"})
+"""What carries its sources itself."""
+
+
 def _all_sourced(instance: AttrsInstance, _attribute: object, sources: Mapping[str, str]) -> None:
-    stated = {item.name for item in fields(type(instance)) if item.name != "sources"}
+    stated = {item.name for item in fields(type(instance)) if item.name not in _ELSEWHERE}
     missing = sorted(name for name in stated if not sources.get(name, "").strip())
     if missing:
         raise ValueError(f"{type(instance).__name__}: no source for {', '.join(missing)}; name one or write 'inferred'")
@@ -92,6 +96,31 @@ class RateLimit:
     sources: Mapping[str, str] = field(validator=_all_sourced)
 
 
+class PositionKind(StrEnum):
+    """What a venue counts its positions in: instruments, assets, or nothing that could be compared."""
+
+    BY_SYMBOL = "by symbol"
+    BY_ASSET = "by asset"
+    NONE = "none"
+
+
+@frozen(kw_only=True)
+class PositionView:
+    """What the positions in a snapshot are.
+
+    Attributes:
+        kind: what they are counted in. By asset, a fee that is taken out of an asset reduces it; by symbol, no fee does.
+        symbols: a regular expression for the symbols whose positions move by executions alone; others are not compared.
+    """
+
+    kind: PositionKind
+    symbols: str = ".*"
+    sources: Mapping[str, str] = field(validator=_all_sourced)
+
+
+NO_POSITIONS = PositionView(kind=PositionKind.NONE, sources=dict.fromkeys(("kind", "symbols"), "not declared"))
+
+
 @frozen(kw_only=True)
 class Capabilities:
     """All that a venue declares of itself.
@@ -103,6 +132,7 @@ class Capabilities:
         rate_limit: the request budget of one account.
         transaction_log: whether the account has a gapless numbered log, whose position is stored before each send.
         paper: whether the venue has a paper environment.
+        positions: what the positions in a snapshot are; without a declaration they are not compared.
     """
 
     times_in_force: Mapping[OrderType, tuple[TimeInForce, ...]]
@@ -111,4 +141,5 @@ class Capabilities:
     rate_limit: RateLimit
     transaction_log: bool
     paper: bool
+    positions: PositionView = NO_POSITIONS
     sources: Mapping[str, str] = field(validator=_all_sourced)

@@ -520,6 +520,12 @@ class SqliteLedger(LedgerReader):
         with self._transaction():
             self._set_cursor(name, value)
 
+    def set_baseline(self, value: str, said: Mapping[str, Any]) -> None:
+        """Remember the positions that changes are counted from."""
+        with self._transaction():
+            self._set_cursor("baseline", value)
+            self._event("baseline", None, said)
+
     def latch(self, reason: str) -> None:
         """Stop new orders until a person releases the latch."""
         with self._transaction():

@@ -1,6 +1,15 @@
 """What Alpaca can do, each fact with its source."""
 
-from logos_core.capabilities import Capabilities, Expiry, ExpiryKind, IdProfile, RateLimit, Uniqueness
+from logos_core.capabilities import (
+    Capabilities,
+    Expiry,
+    ExpiryKind,
+    IdProfile,
+    PositionKind,
+    PositionView,
+    RateLimit,
+    Uniqueness,
+)
 from logos_core.orders import OrderType, TimeInForce
 
 _SPEC = "Alpaca Trading API 2.0.1"
@@ -42,6 +51,15 @@ CAPABILITIES = Capabilities(
     ),
     transaction_log=False,
     paper=True,
+    # A crypto pair is bought less its fee, which is booked apart and later, and positions spell pairs without the slash.
+    positions=PositionView(
+        kind=PositionKind.BY_SYMBOL,
+        symbols="[^/]+",
+        sources={
+            "kind": f"{_SPEC}, Position.symbol and Position.qty",
+            "symbols": f"{_SPEC}, ActivityType CFEE and FEE: crypto fees are activities of their own; fees of shares are in USD",
+        },
+    ),
     sources={
         "times_in_force": f"{_SPEC}, TimeInForce",
         "client_ids": "see its own sources",

@@ -1,6 +1,15 @@
 """What Binance spot can do, each fact with its source."""
 
-from logos_core.capabilities import Capabilities, Expiry, ExpiryKind, IdProfile, RateLimit, Uniqueness
+from logos_core.capabilities import (
+    Capabilities,
+    Expiry,
+    ExpiryKind,
+    IdProfile,
+    PositionKind,
+    PositionView,
+    RateLimit,
+    Uniqueness,
+)
 from logos_core.orders import OrderType, TimeInForce
 
 RECV_WINDOW_MS = 5000
@@ -54,6 +63,13 @@ BINANCE = Capabilities(
     ),
     transaction_log=False,
     paper=True,
+    positions=PositionView(
+        kind=PositionKind.BY_ASSET,
+        sources={
+            "kind": f"{_SPEC}, GET /api/v3/account, balances: free and locked, by asset",
+            "symbols": f"{_SPEC}, GET /api/v3/myTrades, commissionAsset; inferred that each commission is taken from that balance at once",
+        },
+    ),
     sources={
         "times_in_force": f"{_SPEC}, parameter timeInForce: GTC, IOC, FOK",
         "client_ids": "see its own sources",

@@ -1,6 +1,15 @@
 """What OANDA v20 can do, each fact with its source."""
 
-from logos_core.capabilities import Capabilities, Expiry, ExpiryKind, IdProfile, RateLimit, Uniqueness
+from logos_core.capabilities import (
+    Capabilities,
+    Expiry,
+    ExpiryKind,
+    IdProfile,
+    PositionKind,
+    PositionView,
+    RateLimit,
+    Uniqueness,
+)
 from logos_core.orders import OrderType, TimeInForce
 
 _SPEC = "OANDA v20 REST API 3.0.25"
@@ -45,6 +54,13 @@ CAPABILITIES = Capabilities(
     ),
     transaction_log=True,
     paper=True,
+    positions=PositionView(
+        kind=PositionKind.BY_SYMBOL,
+        sources={
+            "kind": f"{_SPEC}, Position.instrument, long.units and short.units",
+            "symbols": f"{_SPEC}, OrderFillTransaction: units are traded whole; every charge is in the home currency",
+        },
+    ),
     sources={
         "times_in_force": f"{_SPEC}, MarketOrderRequest and LimitOrderRequest; DAY is OANDA's GFD, GTD has no counterpart",
         "client_ids": "see its own sources",
