@@ -53,17 +53,19 @@ class Overfill:
     """More was traded than was ordered.
 
     Attributes:
+        client_order_id: whose order it is; of orders that take one another's place, whose the first was.
         order: which order, or which intent's orders together.
         quantity: what was ordered.
         filled: what was traded, by all executions that stand.
     """
 
+    client_order_id: str
     order: str
     quantity: Decimal
     filled: Decimal
 
     def __str__(self) -> str:
-        return f"{self.order}: {plain(self.filled)} of {plain(self.quantity)}"
+        return f"{self.order} of {self.client_order_id}: {plain(self.filled)} of {plain(self.quantity)}"
 
 
 @frozen(kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from logos_core.executions import traded
 from logos_core.ledger import codec
@@ -20,6 +20,7 @@ from logos_core.records import Overfill
 OVERFILLED = "overfilled:"
 RELINKED = "relinked:"
 ASSETS = "assets:"
+_ZERO = Decimal(0)
 
 _CHAIN = """
 WITH RECURSIVE
@@ -29,7 +30,8 @@ WITH RECURSIVE
   chain (id) AS (
     SELECT id FROM older WHERE parent IS NULL
     UNION SELECT i.id FROM intents i JOIN chain ON i.parent_intent = chain.id)
-SELECT v.symbol, v.venue_order_id, v.report FROM venue_orders v JOIN chain ON v.intent = chain.id
+SELECT v.symbol, v.venue_order_id, v.report, i.client_order_id FROM chain
+JOIN venue_orders v ON v.intent = chain.id JOIN intents i ON i.id = chain.id
 WHERE v.role <> 'leg' ORDER BY v.intent, v.number
 """
 """The orders of an intent and of all that it replaces or is replaced by; a leg trades the other way and is held against itself."""
@@ -109,13 +111,14 @@ class Executed:
         if row is None:
             return []
         intent, report, name = row
-        found = [_filling(f"order:{symbol}:{venue_order_id}", intent, f"order {venue_order_id} of {name}", [report],
-                          self._of_order(symbol, venue_order_id))]  # fmt: skip
+        one = Overfill(client_order_id=name, order=f"order {venue_order_id}", quantity=_ZERO, filled=_ZERO)
+        found = [_filling(f"order:{symbol}:{venue_order_id}", intent, one, [report], self._of_order(symbol, venue_order_id))]
         orders = self._db.rows(_CHAIN, intent)
         if len(orders) > 1:
-            done = [execution for symbol, order, _ in orders for execution in self._of_order(symbol, order)]
-            first = f"{orders[0][0]}:{orders[0][1]}"
-            found.append(_filling(f"intent:{first}", intent, f"all orders of {name}", [text for _, _, text in orders], done))
+            done = [execution for symbol, order, *_ in orders for execution in self._of_order(symbol, order)]
+            symbol, order, _, name = orders[0]
+            all_of_them = Overfill(client_order_id=name, order="all orders", quantity=_ZERO, filled=_ZERO)
+            found.append(_filling(f"intent:{symbol}:{order}", intent, all_of_them, [row[2] for row in orders], done))
         return [filling for filling in found if filling is not None]
 
     def _of_order(self, symbol: str, venue_order_id: str) -> list[Execution]:
@@ -134,19 +137,17 @@ def assets_text(assets: Assets) -> str:
 
 def overfill_text(overfill: Overfill) -> str:
     """Return an overfill as stored."""
-    return json.dumps([overfill.order, plain(overfill.quantity), plain(overfill.filled)])
+    return json.dumps([overfill.client_order_id, overfill.order, plain(overfill.quantity), plain(overfill.filled)])
 
 
 def _overfill_from(text: str) -> Overfill:
-    order, quantity, filled = json.loads(text)
-    return Overfill(order=order, quantity=Decimal(quantity), filled=Decimal(filled))
+    name, order, quantity, filled = json.loads(text)
+    return Overfill(client_order_id=name, order=order, quantity=Decimal(quantity), filled=Decimal(filled))
 
 
-def _filling(key: str, intent: int, order: str, reports: list[str], executions: list[Execution]) -> Filling | None:
+def _filling(key: str, intent: int, of: Overfill, reports: list[str], executions: list[Execution]) -> Filling | None:
     """Return how far something is filled, against the largest quantity that was ordered; None if no order states one (by notional)."""
     stated = [Decimal(text) for report in reports if (text := json.loads(report)["quantity"]) is not None]
     if not stated:
         return None
-    return Filling(
-        key=OVERFILLED + key, intent=intent, overfill=Overfill(order=order, quantity=max(stated), filled=traded(executions))
-    )
+    return Filling(key=OVERFILLED + key, intent=intent, overfill=evolve(of, quantity=max(stated), filled=traded(executions)))

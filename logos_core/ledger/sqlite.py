@@ -443,10 +443,15 @@ class SqliteLedger(LedgerReader):
             return
         self._set_cursor(filling.key, found)
         overfill = filling.overfill
-        body = {"order": overfill.order, "quantity": overfill.quantity, "filled": overfill.filled}
+        body = {
+            "client_order_id": overfill.client_order_id,
+            "order": overfill.order,
+            "quantity": overfill.quantity,
+            "filled": overfill.filled,
+        }
         self._event("overfilled" if found else "overfill_ended", filling.intent, body)
         if found:
-            self._latch(f"more was traded than was ordered: {overfill.order}")
+            self._latch(f"more was traded than was ordered: {overfill.order} of {overfill.client_order_id}")
 
     def apply_snapshot(self, snapshot: VenueSnapshot) -> None:
         """Record orders, executions and the cursor of a snapshot in one transaction."""

@@ -12,6 +12,8 @@ from logos_core import bookkeeping
 from logos_core.bookkeeping import KEPT, Bookkeeper
 from logos_core.errors import LedgerError
 from logos_core.hookspecs import VenueSnapshot
+from logos_core.ledger import codec
+from logos_core.ledger.codec import execution_from
 from logos_core.ledger.executed import ASSETS, assets_text
 from logos_core.orders import Execution, ExecutionKind, OrderStatus
 from logos_core.positions import book_of
@@ -47,7 +49,8 @@ def test_told_piece_by_piece_the_book_is_the_one_told_at_once(tmp_path_factory, 
     made = Book(tmp_path_factory.mktemp("book") / "ledger.sqlite3")
     try:
         _open_orders(made)
-        keeper, told = Bookkeeper(made.ledger, leaves_sums=True), []
+        keeper = Bookkeeper(made.ledger, leaves_sums=True)
+        told: list[Execution] = []
         rest = list(story)
         while rest:
             size = pieces[len(told) % len(pieces)]
@@ -81,9 +84,13 @@ def test_what_is_on_record_already_is_not_read_again(traded, monkeypatch):
     tell(traded, *[trade(number, "1") for number in range(10)])
     keeper = Bookkeeper(traded.ledger, leaves_sums=True)
     before = keeper.book()
-    read: list[int] = []
-    codec_from = bookkeeping.codec.execution_from
-    monkeypatch.setattr("logos_core.ledger.executed.codec.execution_from", lambda body: read.append(1) or codec_from(body))
+    read: list[str] = []
+
+    def counted(body: str) -> Execution:
+        read.append(body)
+        return execution_from(body)
+
+    monkeypatch.setattr(codec, "execution_from", counted)
 
     assert before is keeper.book(), "nothing new: the very same book"
     tell(traded, trade(10, "1"))
@@ -135,7 +142,9 @@ def test_more_than_was_ordered_is_an_event_stops_new_orders_and_is_listed(book):
 
     assert ((), []) == (book.ledger.executed.overfills(), book.ledger.latched())
     tell(book, execution_of("t2"))
-    assert (Overfill(order="order v1 of lgs1", quantity=Decimal(1), filled=Decimal("1.5")),) == book.ledger.executed.overfills()
+    assert (
+        Overfill(client_order_id="lgs1", order="order v1", quantity=Decimal(1), filled=Decimal("1.5")),
+    ) == book.ledger.executed.overfills()
     assert ["more was traded than was ordered: order v1 of lgs1"] == book.ledger.latched()
     assert ["execution", "overfilled", "latched"] == book.kinds()[-3:]
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from attrs import evolve
+from attrs import define, evolve, field
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,20 +121,30 @@ NUMBERS = st.decimals(min_value="0.001", max_value="50", places=3)
 SYMBOLS = st.sampled_from(sorted(ASSETS))
 
 
+FEES = ((), (("0.1", "USDT"),), (("0.002", "BNB"), ("-0.01", "USDT")))
+
+
 @st.composite
 def stories(draw: st.DrawFn) -> list[Execution]:
     """Trades, each perhaps corrected some times and perhaps busted, told in any order, and some of them more than once."""
     told: list[Execution] = []
     for number in range(draw(st.integers(1, 12))):
-        fees = draw(st.sampled_from([(), (("0.1", "USDT"),), (("0.002", "BNB"), ("-0.01", "USDT"))]))
+        fees: tuple[tuple[str, str], ...] = draw(st.sampled_from(FEES))
         signed = draw(NUMBERS) * draw(st.sampled_from([1, -1]))
         family = [trade(number, str(signed), str(draw(NUMBERS)), *fees, symbol=draw(SYMBOLS))]
         family[0] = evolve(family[0], executed_at=FIRST + timedelta(hours=draw(st.integers(0, 60))))
         for step in range(draw(st.integers(0, 2))):
-            changes = {"quantity": draw(NUMBERS), "price": draw(NUMBERS), "execution_id": f"t{number}c{step}"}
-            kind, refers_to = ExecutionKind.CORRECTION, family[-1].execution_id
-            later = family[-1].executed_at + timedelta(hours=1)
-            family.append(evolve(family[-1], **changes, kind=kind, refers_to=refers_to, executed_at=later))
+            family.append(
+                evolve(
+                    family[-1],
+                    execution_id=f"t{number}c{step}",
+                    kind=ExecutionKind.CORRECTION,
+                    refers_to=family[-1].execution_id,
+                    quantity=draw(NUMBERS),
+                    price=draw(NUMBERS),
+                    executed_at=family[-1].executed_at + timedelta(hours=1),
+                )
+            )
         if draw(st.integers(0, 3)) == 0:
             of = draw(st.sampled_from(family)).execution_id
             family.append(evolve(family[0], execution_id=f"t{number}b", kind=ExecutionKind.BUST, refers_to=of))
@@ -143,33 +153,38 @@ def stories(draw: st.DrawFn) -> list[Execution]:
     return draw(st.permutations([*told, *again]))
 
 
-def oracle(told: list[Execution]) -> dict[str, tuple[Decimal, dict[date, Fraction], Fraction]]:
-    """What a story comes to, told by someone who knows how it was made: quantity, profit by day, and cost, as fractions."""
-    last: dict[tuple[str, str], Execution] = {}
-    busted = {(told.symbol, told.execution_id[:-1]) for told in told if told.kind is ExecutionKind.BUST}
-    for execution in told:
-        name = (execution.symbol, execution.execution_id.partition("c")[0].removesuffix("b"))
-        if execution.kind is not ExecutionKind.BUST:
-            last[name] = max(last.get(name, execution), execution, key=lambda item: item.execution_id)
-    rows = []
-    for (symbol, name), final in last.items():
-        first = next(item for item in told if (item.symbol, item.execution_id) == (symbol, name))
-        if (symbol, name) not in busted:
-            rows.append((first.executed_at, len(name), name, symbol, final))
-    books: dict[str, list] = {}
-    for executed_at, _, _, symbol, final in sorted(rows, key=lambda row: row[:3]):
-        book = books.setdefault(symbol, [Fraction(0), Fraction(0), {}])  # quantity, average price, profits
-        sign, price = (1 if final.side is Side.BUY else -1), Fraction(final.price)
-        left = Fraction(final.quantity)
-        if book[0] * sign < 0:
-            closing = min(left, abs(book[0]))
-            gain = closing * (price - book[1]) * (1 if book[0] > 0 else -1)
-            book[2][executed_at.date()] = book[2].get(executed_at.date(), Fraction(0)) + gain
-            book[0], left = book[0] + sign * closing, left - closing
-        if left:
-            book[1] = (abs(book[0]) * book[1] + left * price) / (abs(book[0]) + left)
-            book[0] += sign * left
-    return {symbol: (book[0], book[2], book[0] * book[1]) for symbol, book in books.items()}
+@define
+class Pot:
+    """One instrument, as somebody keeps it who divides at once and cannot round."""
+
+    quantity: Fraction = Fraction(0)
+    average: Fraction = Fraction(0)
+    profits: dict[date, Fraction] = field(factory=dict)
+
+    def trade(self, day: date, signed: Fraction, price: Fraction) -> None:
+        closing = min(abs(signed), abs(self.quantity)) if signed * self.quantity < 0 else Fraction(0)
+        direction = 1 if signed > 0 else -1
+        if closing:
+            self.profits[day] = self.profits.get(day, Fraction(0)) - direction * closing * (price - self.average)
+            self.quantity += direction * closing
+        opening = abs(signed) - closing
+        if opening:
+            self.average = (abs(self.quantity) * self.average + opening * price) / (abs(self.quantity) + opening)
+            self.quantity += direction * opening
+
+
+def oracle(told: list[Execution]) -> dict[str, Pot]:
+    """What a story comes to, told by someone who knows how its ids were made: `t3c1` is the second word on `t3`, `t3b` its end."""
+    busted = {done.execution_id[:-1] for done in told if done.kind is ExecutionKind.BUST}
+    pots: dict[str, Pot] = {}
+    firsts = {done.execution_id: done for done in told if done.kind is ExecutionKind.TRADE}
+    for first in sorted(firsts.values(), key=lambda done: (done.executed_at, int(done.execution_id[1:]))):
+        words = [done for done in told if done.execution_id.startswith(f"{first.execution_id}c")]
+        last = max(words, key=lambda done: done.execution_id, default=first)
+        if first.execution_id not in busted:
+            signed = Fraction(last.quantity) * (1 if first.side is Side.BUY else -1)
+            pots.setdefault(first.symbol, Pot()).trade(first.executed_at.date(), signed, Fraction(last.price))
+    return pots
 
 
 def near(expected: Fraction, actual: Decimal) -> bool:
@@ -180,15 +195,15 @@ def assert_is_the_oracles(told: list[Execution], book: Book) -> None:
     expected = oracle(told)
 
     assert expected.keys() == book.positions.keys()
-    for symbol, (quantity, profits, cost) in expected.items():
+    for symbol, pot in expected.items():
         alone = book_of([execution for execution in told if execution.symbol == symbol], ASSETS)
         quote = ASSETS[symbol].quote
         gross = {day.day: day.realised.get(quote, Decimal(0)) + day.fees.get(quote, Decimal(0)) for day in alone.days}
 
-        assert quantity == Fraction(book.quantity(symbol))
-        assert near(cost, book.positions[symbol].cost)
-        assert all(near(profits.get(day, Fraction(0)), amount) for day, amount in gross.items())
-        assert profits.keys() <= gross.keys()
+        assert pot.quantity == Fraction(book.quantity(symbol))
+        assert near(pot.quantity * pot.average, book.positions[symbol].cost)
+        assert all(near(pot.profits.get(day, Fraction(0)), amount) for day, amount in gross.items())
+        assert pot.profits.keys() <= gross.keys()
 
 
 @given(stories())
