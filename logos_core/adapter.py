@@ -261,6 +261,7 @@ class Adapter:
         """Count positions from here on, on a named person's word: after a deposit, a split, or trading that was not ours.
 
         Raises:
+            LookupError: the venue shows no positions that could be compared.
             PositionsMovingError: the positions changed while they were read twice. Try again.
             VenueAskError: the venue could not be asked.
         """

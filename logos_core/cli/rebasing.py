@@ -7,10 +7,11 @@ import typer
 from logos_core.adapter import Adapter
 from logos_core.baselines import PositionsMovingError
 from logos_core.cli.environment import home_path
-from logos_core.cli.exits import CheckFailedError, Exit
+from logos_core.cli.exits import CheckFailedError, Exit, UnreachableError
 from logos_core.cli.options import Json, PresetArgument
 from logos_core.cli.output import emit
 from logos_core.errors import ConfigurationError
+from logos_core.venues import VenueAskError
 
 
 def baseline(
@@ -28,5 +29,9 @@ def baseline(
             adapter.accept_positions(by.strip(), because.strip())
         except PositionsMovingError as error:
             raise CheckFailedError("refused: the positions changed while they were read twice; try again") from error
+        except LookupError as error:
+            raise ConfigurationError(str(error)) from error
+        except VenueAskError as error:
+            raise UnreachableError(str(error)) from error
     emit({"baseline": "taken", "by": by.strip(), "because": because.strip()}, "positions are counted from now on", as_json=as_json)
     return Exit.DONE
