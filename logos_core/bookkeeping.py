@@ -28,7 +28,7 @@ from logos_core.ledger.executed import ASSETS, assets_text
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.orders import Execution, ExecutionKind
 from logos_core.parts import Parts
-from logos_core.positions import Account, Assets, Book, frozen_book
+from logos_core.positions import Account, Assets, Book, DayResult, day_result, frozen_book
 from logos_core.venues import VenueAskError
 
 KEPT = "book"
@@ -51,6 +51,8 @@ class Line:
         tail: the last executions, in the venue's order.
         referred: what corrections and busts refer to.
         count: how many executions were told, corrections and busts included.
+        now: the sum of all, once somebody has asked for it.
+        changed: the days that something was added to since their results were last taken; None for any day.
     """
 
     settled: Account = field(factory=Account)
@@ -59,6 +61,7 @@ class Line:
     referred: set[str] = field(factory=set)
     count: int = 0
     now: Account | None = None
+    changed: set[date] | None = None
 
     def add(self, execution: Execution) -> bool:
         """Add an execution, or say that the instrument must be read again for it."""
@@ -66,7 +69,13 @@ class Line:
         if late or execution.kind is not ExecutionKind.TRADE or execution.execution_id in self.referred:
             return False
         insort(self.tail, execution, key=in_time)
-        self.count, self.now = self.count + 1, None
+        self.count += 1
+        if self.now is not None and self.tail[-1] is execution:
+            self.now.take([execution])
+            if self.changed is not None:
+                self.changed.add(execution.executed_at.date())
+        else:
+            self.now = self.changed = None
         if len(self.tail) >= 2 * TAIL:
             self.settle()
         return True
@@ -96,6 +105,7 @@ class Bookkeeper:
         self._row = self._left_at = 0
         self._relinked: dict[str, str] = {}
         self._assets: dict[str, Assets] = {}
+        self._days: dict[date, DayResult] = {}
         self._book: Book | None = None
         self._begun = False
 
@@ -107,16 +117,23 @@ class Bookkeeper:
             changed = self._read()
             assets = self._ledger.executed.assets()
             if self._book is None or changed or assets != self._assets:
-                accounts = {symbol: line.account() for symbol, line in self._lines.items() if line.tail}
-                self._book = frozen_book(accounts, assets, sum(line.count for line in self._lines.values()))
-                self._assets = assets
+                self._book = self._made(assets)
             self._leave()
             return self._book
 
-    @property
-    def row(self) -> int:
-        """Return the row of executions up to which the book was read."""
-        return self._row
+    def _made(self, assets: dict[str, Assets]) -> Book:
+        """Return the book with the days worked out again that may have changed."""
+        accounts = {symbol: line.account() for symbol, line in self._lines.items() if line.tail}
+        days = {day for line in self._lines.values() for day in line.changed or ()}
+        if assets != self._assets or any(line.changed is None for line in self._lines.values()):
+            self._days, days = {}, {day for account in accounts.values() for day in account.days()}
+        traded = {day for day in days if any(day in account.profits or day in account.fees for account in accounts.values())}
+        self._days |= {day: day_result(day, accounts, assets) for day in traded}
+        self._assets = assets
+        for line in self._lines.values():
+            line.changed = set()
+        results = [self._days[day] for day in sorted(self._days)]
+        return frozen_book(accounts, assets, results, sum(line.count for line in self._lines.values()))
 
     def _read(self) -> bool:
         """Take in what was written since; say whether there was anything."""
@@ -202,6 +219,7 @@ def _line_body(line: Line) -> Mapping[str, Any]:
         "cost": account.cost,
         "profits": {day.isoformat(): amount for day, amount in account.profits.items()},
         "fees": {day.isoformat(): fees for day, fees in account.fees.items()},
+        "charged": account.charged,
         "until": line.until,
         "tail": [codec.execution_body(execution) for execution in line.tail],
         "referred": sorted(line.referred),
@@ -213,7 +231,7 @@ def _line_from(body: Mapping[str, Any]) -> Line:
     fees = {date.fromisoformat(day): _amounts(sums) for day, sums in body["fees"].items()}
     profits = {date.fromisoformat(day): amount for day, amount in _amounts(body["profits"]).items()}
     return Line(
-        settled=Account(Decimal(body["quantity"]), Decimal(body["cost"]), profits, fees),
+        settled=Account(Decimal(body["quantity"]), Decimal(body["cost"]), profits, fees, _amounts(body["charged"])),
         until=None if body["until"] is None else tuple(body["until"]),
         tail=[codec.execution_from(json.dumps(told)) for told in body["tail"]],
         referred=set(body["referred"]),

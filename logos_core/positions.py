@@ -22,7 +22,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 
 from attrs import define, field, frozen
 
-from logos_core.executions import effective
+from logos_core.executions import effective, key_of
 from logos_core.orders import Execution, Fee, Side, tidy
 
 SHARE_DIGITS = 20
@@ -119,12 +119,14 @@ class Account:
     Attributes:
         profits: realised profit before fees, by UTC day.
         fees: by UTC day and asset.
+        charged: the fees of all days, by asset.
     """
 
     quantity: Decimal = _ZERO
     cost: Decimal = _ZERO
     profits: dict[date, Decimal] = field(factory=dict)
     fees: dict[date, dict[str, Decimal]] = field(factory=dict)
+    charged: dict[str, Decimal] = field(factory=dict)
 
     def take(self, executions: Iterable[Execution]) -> None:
         """Add executions that stand, in the order of their time."""
@@ -142,7 +144,8 @@ class Account:
         self.cost += signed * execution.price
         for fee in execution.fees:
             day = self.fees.setdefault(execution.executed_at.date(), {})
-            day[fee.asset] = day.get(fee.asset, _ZERO) + fee.amount
+            for sums in (day, self.charged):
+                sums[fee.asset] = sums.get(fee.asset, _ZERO) + fee.amount
 
     def _close(self, signed: Decimal, execution: Execution) -> None:
         """Take a part of the position out of it, against the part of the cost that belongs to it."""
@@ -152,9 +155,14 @@ class Account:
         self.quantity += signed
         self.cost -= released
 
+    def days(self) -> set[date]:
+        """Return the days with a profit, a loss or a fee."""
+        return {*self.profits, *self.fees}
+
     def copy(self) -> "Account":
         """Return an equal one that goes its own way."""
-        return Account(self.quantity, self.cost, dict(self.profits), {day: dict(fees) for day, fees in self.fees.items()})
+        fees = {day: dict(sums) for day, sums in self.fees.items()}
+        return Account(self.quantity, self.cost, dict(self.profits), fees, dict(self.charged))
 
 
 def book_of(executions: Iterable[Execution], assets: Mapping[str, Assets]) -> Book:
@@ -163,54 +171,53 @@ def book_of(executions: Iterable[Execution], assets: Mapping[str, Assets]) -> Bo
     accounts: dict[str, Account] = {}
     for execution in effective(told):
         accounts.setdefault(execution.symbol, Account()).take([execution])
-    return frozen_book(accounts, assets, len({(execution.symbol, execution.execution_id) for execution in told}))
+    days = {day for account in accounts.values() for day in account.days()}
+    results = [day_result(day, accounts, assets) for day in sorted(days)]
+    return frozen_book(accounts, assets, results, len({key_of(execution) for execution in told}))
 
 
-def frozen_book(accounts: Mapping[str, Account], assets: Mapping[str, Assets], executions: int) -> Book:
-    """Return what the accounts of all instruments come to now."""
-    days: dict[date, DayResult] = {}
-    with localcontext(_EXACT):
-        for symbol, account in accounts.items():
-            _add_days(days, account, assets[symbol].quote if symbol in assets else None, symbol)
+def frozen_book(
+    accounts: Mapping[str, Account], assets: Mapping[str, Assets], results: Iterable[DayResult], executions: int
+) -> Book:
+    """Return what the accounts of all instruments come to now, with the results of their days."""
     return Book(
         positions={symbol: _position(symbol, accounts[symbol], assets.get(symbol)) for symbol in sorted(accounts)},
-        days=tuple(days[day] for day in sorted(days)),
+        days=tuple(results),
         unnamed=tuple(symbol for symbol in sorted(accounts) if symbol not in assets),
         executions=executions,
     )
 
 
 def _position(symbol: str, account: Account, assets: Assets | None) -> InstrumentPosition:
-    sums: dict[str, Decimal] = {}
-    with localcontext(_EXACT):
-        for fees in account.fees.values():
-            for asset, amount in fees.items():
-                sums[asset] = sums.get(asset, _ZERO) + amount
     return InstrumentPosition(
         symbol=symbol,
         assets=assets,
         quantity=tidy(account.quantity),
         cost=tidy(account.cost),
-        fees=tuple(Fee(amount=amount, asset=asset) for asset, amount in sorted(sums.items())),
+        fees=tuple(Fee(amount=amount, asset=asset) for asset, amount in sorted(account.charged.items())),
     )
 
 
-def _add_days(days: dict[date, DayResult], account: Account, quote: str | None, symbol: str) -> None:
-    for day in {*account.profits, *account.fees}:
-        found = days.setdefault(day, DayResult(day=day, realised={}, fees={}, fees_apart={}))
-        realised = account.profits.get(day, _ZERO)
-        for asset, amount in account.fees.get(day, {}).items():
-            if asset == quote:
-                realised -= amount
-                _add(found.fees, asset, amount)
-            else:
-                _add(found.fees_apart, asset, amount)
-        _add(found.realised, quote or f"quote of {symbol}", realised)
+def day_result(day: date, accounts: Mapping[str, Account], assets: Mapping[str, Assets]) -> DayResult:
+    """Return what one day came to in all instruments together."""
+    realised: dict[str, Decimal] = {}
+    fees: dict[str, Decimal] = {}
+    apart: dict[str, Decimal] = {}
+    for symbol, account in accounts.items():
+        charged = account.fees.get(day, {})
+        if day not in account.profits and not charged:
+            continue
+        quote = assets[symbol].quote if symbol in assets else f"quote of {symbol}"
+        _add(realised, quote, account.profits.get(day, _ZERO))
+        _add(realised, quote, -charged.get(quote, _ZERO))
+        for asset, amount in charged.items():
+            _add(fees if asset == quote else apart, asset, amount)
+    return DayResult(day=day, realised=realised, fees=fees, fees_apart=apart)
 
 
-def _add(sums: Mapping[str, Decimal], asset: str, amount: Decimal) -> None:
-    assert isinstance(sums, dict), "a day is added to before anybody sees it"
-    sums[asset] = tidy(sums.get(asset, _ZERO) + amount)
+def _add(sums: dict[str, Decimal], asset: str, amount: Decimal) -> None:
+    with localcontext(_EXACT):
+        sums[asset] = tidy(sums.get(asset, _ZERO) + amount)
 
 
 def _share(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:
