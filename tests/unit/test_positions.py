@@ -51,6 +51,7 @@ def held(*told: Execution) -> tuple[str, str, str | None]:
         ([trade(0, "1", "100"), trade(1, "-3", "110")], ("-2", "-220", "110"), "10"),
         ([trade(0, "-1", "100"), trade(1, "3", "110")], ("2", "220", "110"), "-10"),
         ([trade(0, "3", "0.1"), trade(1, "-1", "0.1")], ("2", "0.2", "0.1"), "0"),
+        ([trade(0, "0.000000000003", "0.000000000007"), trade(1, "-0.000000000003", "0.000000000007")], ("0", "0", None), "0"),
     ],
 )
 def test_a_position_is_entered_reduced_closed_and_turned_at_average_cost(told, expected, profit):
