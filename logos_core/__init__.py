@@ -36,9 +36,12 @@ if TYPE_CHECKING:
         Instrument,
         InvalidOrderError,
         Order,
+        OrderClass,
         OrderStatus,
         OrderType,
         Side,
+        StopLoss,
+        TakeProfit,
         TimeInForce,
     )
     from logos_core.positions import Book, DayResult, InstrumentPosition
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from logos_core.rails.rate_limit import RateLimiter
     from logos_core.rails.retry import RetryConfig
     from logos_core.reconciliation import ReconciliationReport
+    from logos_core.replacing import ReplaceEnding, ReplaceReport
 
 __version__ = "0.1.0"
 
@@ -70,6 +74,7 @@ __all__ = [
     "LogosError",
     "NotSeen",
     "Order",
+    "OrderClass",
     "OrderConflictError",
     "OrderDeniedError",
     "OrderInFlightError",
@@ -83,8 +88,12 @@ __all__ = [
     "PluginContractError",
     "RateLimiter",
     "ReconciliationReport",
+    "ReplaceEnding",
+    "ReplaceReport",
     "RetryConfig",
     "Side",
+    "StopLoss",
+    "TakeProfit",
     "TimeInForce",
     "VenueError",
     "VenueUnavailableError",
@@ -123,9 +132,12 @@ _HOMES = {
         "Instrument",
         "InvalidOrderError",
         "Order",
+        "OrderClass",
         "OrderStatus",
         "OrderType",
         "Side",
+        "StopLoss",
+        "TakeProfit",
         "TimeInForce",
     ),
     "logos_core.positions": (
@@ -137,6 +149,7 @@ _HOMES = {
     "logos_core.rails.rate_limit": ("RateLimiter",),
     "logos_core.rails.retry": ("RetryConfig",),
     "logos_core.reconciliation": ("ReconciliationReport",),
+    "logos_core.replacing": ("ReplaceEnding", "ReplaceReport"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -21,7 +21,7 @@ from logos_core.holdings import Baseline, Compared, PositionDifference
 from logos_core.hookspecs import ReconcileRequest, VenueSnapshot
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.parts import Parts
-from logos_core.positions import book_of
+from logos_core.positions import Book, book_of
 from logos_core.rails.idempotency import PREFIX
 from logos_core.venues import VenueAskError
 
@@ -79,7 +79,7 @@ class Baselines:
         venue = holdings.held(second.positions)
         if venue != holdings.held(snapshot.positions) or self._parts.ledger.executed.last_row() != row:
             raise PositionsMovingError
-        ours = holdings.moved(self._books.book(), self._view)
+        ours = holdings.moved(self._named_book(), self._view)
         _write(self._parts.ledger, Baseline(at=self._parts.clock.now(), row=row, venue=venue, ours=ours), word)
 
     def _compare(self, baseline: Baseline, snapshot: VenueSnapshot, request: ReconcileRequest) -> Compared:
@@ -93,13 +93,16 @@ class Baselines:
         return Compared(different=still, in_motion=moving, not_compared=silent)
 
     def _differences(self, baseline: Baseline, snapshot: VenueSnapshot) -> tuple[dict[str, PositionDifference], tuple[str, ...]]:
-        symbols = self._parts.ledger.symbols()
-        if self._view.kind is PositionKind.BY_ASSET:
-            self._books.name(symbols)
-        book, assets = self._books.book(), self._parts.ledger.executed.assets()
-        names, silent = holdings.comparable({*symbols, *book.positions}, assets, self._view)
+        book, assets = self._named_book(), self._parts.ledger.executed.assets()
+        names, silent = holdings.comparable({*self._parts.ledger.symbols(), *book.positions}, assets, self._view)
         ours, venue = holdings.moved(book, self._view), holdings.held(snapshot.positions)
         return holdings.differences(names, baseline, ours, venue), silent
+
+    def _named_book(self) -> Book:
+        """Return the book, once the venue has said what everything we trade is made of."""
+        for symbol in self._parts.ledger.symbols():
+            self._books.require_name(symbol)
+        return self._books.keeper.book()
 
     def _explained(self, found: PositionDifference, baseline: Baseline) -> PositionDifference:
         """Return a difference with what orders that are not ours moved, as far as it is on record."""

@@ -182,6 +182,7 @@ class Books:
         self._ledger = parts.ledger
         self.keeper = Bookkeeper(parts.ledger, leaves_sums=True)
         self._asked: set[str] = set()
+        self._unlisted: set[str] = set()
 
     def book(self) -> Book:
         """Return the book; a symbol that is new to the ledger is asked for once per session."""
@@ -189,19 +190,32 @@ class Books:
         return self.keeper.book() if self.name(book.unnamed) else book
 
     def name(self, symbols: Iterable[str]) -> bool:
-        """Ask for what is not on record and was not asked for in this session; say whether anything was."""
-        asked = [symbol for symbol in symbols if symbol not in self._asked and self._ledger.cursor(ASSETS + symbol) is None]
-        for symbol in asked:
-            self._ask(symbol)
-        return bool(asked)
+        """Ask for what is not on record and was not asked for in this session; say whether anything was.
 
-    def _ask(self, symbol: str) -> None:
-        """Ask what an instrument is made of, and remember it for good; if it cannot be had, its currency stays unnamed."""
-        self._asked.add(symbol)
+        What cannot be had now stays unnamed.
+        """
+        unnamed = [symbol for symbol in symbols if symbol not in self._asked]
+        for symbol in unnamed:
+            with suppress(VenueAskError):
+                self.require_name(symbol)
+            self._asked.add(symbol)
+        return bool(unnamed)
+
+    def require_name(self, symbol: str) -> None:
+        """Ask what an instrument is made of, unless that is known, and remember it for good; one no longer listed stays unnamed.
+
+        Raises:
+            VenueAskError: the venue could not be asked.
+        """
+        if symbol in self._unlisted or self._ledger.cursor(ASSETS + symbol) is not None:
+            return
         self._parts.limiter.take()
-        with suppress(VenueAskError, UnknownSymbolError):
+        try:
             found = self._parts.venue.instrument(symbol)
-            self._parts.ledger.set_cursor(ASSETS + symbol, assets_text(Assets(found.base_asset, found.quote_asset)))
+        except UnknownSymbolError:
+            self._unlisted.add(symbol)
+            return
+        self._ledger.set_cursor(ASSETS + symbol, assets_text(Assets(found.base_asset, found.quote_asset)))
 
 
 def line_of(executions: list[Execution]) -> Line:

@@ -5,7 +5,7 @@ from typing import Any
 
 from logos_core.executions import effective
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.orders import Execution, ExecutionKind, plain, total_fees
+from logos_core.orders import Execution, ExecutionKind, Side, plain, total_fees
 from logos_core.records import Recorded
 
 
@@ -15,11 +15,8 @@ def body(ledger: SqliteLedger, recorded: Recorded) -> dict[str, Any]:
     standing = tuple(effective(told))
     return {
         "executions": [_row(execution) for execution in told],
-        "executed": {
-            "quantity": _quantity(standing),
-            "worth": _worth(standing),
-            "fees": [{"amount": fee.amount, "asset": fee.asset} for fee in total_fees(standing)],
-        },
+        "executed": {side.value: {"quantity": quantity, "worth": worth} for side, (quantity, worth) in _sums(standing).items()},
+        "fees": [{"amount": fee.amount, "asset": fee.asset} for fee in total_fees(standing)],
         "overfilled": [str(found) for found in ledger.executed.overfills() if found.client_order_id == recorded.client_order_id],
     }
 
@@ -49,10 +46,12 @@ def lines(ledger: SqliteLedger, recorded: Recorded) -> list[str]:
     if not told:
         return []
     standing = tuple(effective(told))
-    quantity, worth = _quantity(standing), _worth(standing)
     fees = "".join(f", {_fee(fee.amount, fee.asset)}" for fee in total_fees(standing))
-    average = f" at {worth / quantity:.8g} on average" if quantity else ""
-    return ["", "Executions:", *(f"  {_line(execution)}" for execution in told), f"  in all {plain(quantity)}{average}{fees}"]
+    sums = [
+        f"{side.value} {plain(quantity)} at {worth / quantity:.8g} on average"
+        for side, (quantity, worth) in _sums(standing).items()
+    ]
+    return ["", "Executions:", *(f"  {_line(execution)}" for execution in told), f"  in all {', '.join(sums) or 'nothing'}{fees}"]
 
 
 def _line(execution: Execution) -> str:
@@ -69,9 +68,10 @@ def _fee(amount: Decimal, asset: str) -> str:
     return f"fee {plain(amount)} {asset}" if amount >= 0 else f"rebate {plain(-amount)} {asset}"
 
 
-def _quantity(standing: tuple[Execution, ...]) -> Decimal:
-    return sum((execution.quantity for execution in standing), Decimal(0))
-
-
-def _worth(standing: tuple[Execution, ...]) -> Decimal:
-    return sum((execution.quantity * execution.price for execution in standing), Decimal(0))
+def _sums(standing: tuple[Execution, ...]) -> dict[Side, tuple[Decimal, Decimal]]:
+    """Return quantity and worth by side: the legs of an order trade the other way."""
+    sums: dict[Side, tuple[Decimal, Decimal]] = {}
+    for done in standing:
+        quantity, worth = sums.get(done.side, (Decimal(0), Decimal(0)))
+        sums[done.side] = (quantity + done.quantity, worth + done.quantity * done.price)
+    return sums

@@ -30,7 +30,7 @@ WITH RECURSIVE
   chain (id) AS (
     SELECT id FROM older WHERE parent IS NULL
     UNION SELECT i.id FROM intents i JOIN chain ON i.parent_intent = chain.id)
-SELECT v.symbol, v.venue_order_id, v.report, i.client_order_id FROM chain
+SELECT v.symbol, v.venue_order_id, v.report, i.client_order_id, i.payload FROM chain
 JOIN venue_orders v ON v.intent = chain.id JOIN intents i ON i.id = chain.id
 WHERE v.role <> 'leg' ORDER BY v.intent, v.number
 """
@@ -116,9 +116,17 @@ class Executed:
         orders = self._db.rows(_CHAIN, intent)
         if len(orders) > 1:
             done = [execution for symbol, order, *_ in orders for execution in self._of_order(symbol, order)]
-            symbol, order, _, name = orders[0]
+            symbol, order, _, name, _ = orders[0]
             all_of_them = Overfill(client_order_id=name, order="all orders", quantity=_ZERO, filled=_ZERO)
-            found.append(_filling(f"intent:{symbol}:{order}", intent, all_of_them, [row[2] for row in orders], done))
+            found.append(
+                _filling(
+                    f"intent:{symbol}:{order}",
+                    intent,
+                    all_of_them,
+                    [text for row in orders for text in (row[2], row[4]) if text],
+                    done,
+                )
+            )
         return [filling for filling in found if filling is not None]
 
     def _of_order(self, symbol: str, venue_order_id: str) -> list[Execution]:
@@ -145,9 +153,12 @@ def _overfill_from(text: str) -> Overfill:
     return Overfill(client_order_id=name, order=order, quantity=Decimal(quantity), filled=Decimal(filled))
 
 
-def _filling(key: str, intent: int, of: Overfill, reports: list[str], executions: list[Execution]) -> Filling | None:
-    """Return how far something is filled, against the largest quantity that was ordered; None if no order states one (by notional)."""
-    stated = [Decimal(text) for report in reports if (text := json.loads(report)["quantity"]) is not None]
+def _filling(key: str, intent: int, of: Overfill, told: list[str], executions: list[Execution]) -> Filling | None:
+    """Return how far something is filled, against the largest quantity that was ordered; None if none was stated (by notional).
+
+    What takes an order's place may be placed for the rest alone, while its decision states the new total; so both are looked at.
+    """
+    stated = [Decimal(quantity) for text in told if (quantity := json.loads(text).get("quantity")) is not None]
     if not stated:
         return None
     return Filling(key=OVERFILLED + key, intent=intent, overfill=evolve(of, quantity=max(stated), filled=traded(executions)))

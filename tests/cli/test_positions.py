@@ -59,8 +59,8 @@ def test_a_day_that_is_none_is_a_usage_error(traded):
 def test_show_lists_executions_with_their_sums(traded):
     shown, data = traded.logos("show", "buy").out, traded.logos("show", "buy", "--json").data()
 
-    assert "Executions:" in shown and "  in all 3 at " in shown
-    assert ("3", [], []) == (data["executed"]["quantity"], data["executed"]["fees"], data["overfilled"])
+    assert "Executions:" in shown and "  in all buy 3 at " in shown
+    assert ("3", [], []) == (data["executed"]["buy"]["quantity"], data["fees"], data["overfilled"])
     assert [("trade", None, "buy", "3")] == [
         (done["kind"], done["refers_to"], done["side"], done["quantity"]) for done in data["executions"]
     ]

@@ -92,7 +92,7 @@ class Book:
         prepared = PreparedOrder(request=request or request_of(name), wire={"id": name}, position="7")
         return self.ledger.claim(
             Claim(
-                order=order(name),
+                decision=order(name),
                 strategy="test",
                 prepared=prepared,
                 send_by=now + timedelta(seconds=0.25),

@@ -1,5 +1,6 @@
 """The book that is kept up to date is the book that would be made anew."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 
@@ -103,8 +104,9 @@ def test_what_is_on_record_already_is_not_read_again(traded, monkeypatch):
 def test_a_sum_of_another_version_is_made_anew(traded):
     tell(traded, *[trade(number, "1") for number in range(10)])
     Bookkeeper(traded.ledger, leaves_sums=True).book()
-    left = traded.ledger.cursor(KEPT)
-    traded.ledger.set_cursor(KEPT, left.replace('"version":1', '"version":0').replace('"row":10', '"row":3'))
+    left = json.loads(traded.ledger.cursor(KEPT))
+    left["lines"]["BTC/USDT"]["quantity"] = "99"
+    traded.ledger.set_cursor(KEPT, json.dumps({**left, "version": 0}))
 
     assert Decimal(10) == Bookkeeper(traded.ledger).book().quantity("BTC/USDT")
 
@@ -193,6 +195,18 @@ def test_an_order_and_the_one_that_takes_its_place_are_held_against_the_larger_t
     assert () == book.ledger.executed.overfills()
     tell(book, *fills.values())
     assert [(Decimal(2), Decimal(3))] == [(found.quantity, found.filled) for found in book.ledger.executed.overfills()]
+
+
+def test_an_order_for_the_rest_is_held_against_the_new_total(book):
+    """Two of two traded, a new total of five: the order that goes on is for three."""
+    for name, number, quantity in (("lgs1", "v1", 2), ("lgs2", "v2", 3)):
+        book.claim(name)
+        book.settle(A.ACCEPTED, name=name, report=report_of(name, venue_order_id=number, quantity=Decimal(quantity)))
+    with book.ledger._transaction():
+        book.ledger._db.write("UPDATE intents SET parent_intent = 1, payload = json_set(payload, '$.quantity', '5') WHERE id = 2")
+    tell(book, execution_of("t1", "v1", quantity=Decimal(2)), execution_of("t2", "v2", quantity=Decimal(3)))
+
+    assert () == book.ledger.executed.overfills()
 
 
 def test_executions_that_came_before_their_order_are_held_against_it_when_it_is_known(book):

@@ -283,6 +283,17 @@ def test_by_asset_the_venue_is_asked_once_what_an_instrument_is_made_of(desk):
     assert ["BTC"] == [found.name for found in session.adapter.reconcile().positions_different]
 
 
+def test_a_comparison_that_lacks_a_name_could_not_ask(desk):
+    """Not even once the session has asked in vain: an outage is never an agreement."""
+    session = desk(ScriptedVenue(capabilities(positions=BY_ASSET)))
+    session.adapter.reconcile()
+    fill(session)
+    session.venue.script(Operation.INSTRUMENT, fail(), fail())
+
+    assert ("BTC/USDT",) == session.adapter.book().unnamed
+    assert [Agreement.COULD_NOT_ASK, Agreement.DIFFERS] == [session.adapter.reconcile().verdict for _ in range(2)]
+
+
 def test_an_instrument_that_can_no_longer_be_asked_about_leaves_its_currency_unnamed(session):
     fill(session)
     session.venue.instruments.clear()
@@ -319,6 +330,15 @@ def test_each_venue_agrees_with_its_own_positions_and_notices_anothers(loopback)
     assert (Agreement.AGREES, Agreement.AGREES) == (agrees.verdict, again.verdict), (agrees, again)
     assert () == agrees.positions_not_compared
     assert (Agreement.DIFFERS, [True]) == (differs.verdict, [found.is_explained for found in differs.positions_different])
+
+
+def test_what_moved_since_the_ledger_began_differs_in_the_first_reconciliation(loopback):
+    with loopback.open() as adapter:
+        adapter.submit(loopback.order("buys", at="1.05"))
+        stranger(loopback)
+        report = adapter.reconcile()
+
+    assert (Agreement.DIFFERS, 1) == (report.verdict, len(report.positions_different))
 
 
 def stranger(loopback) -> None:

@@ -330,7 +330,7 @@ class BinanceSimulator:
             "orderListId": -1,
             "clientOrderId": order.client_order_id,
             "price": _amount(request.price or Decimal(0)),
-            "origQty": _amount(request.quantity),
+            "origQty": _amount(order.quantity),
             "executedQty": _amount(order.filled_quantity),
             "cummulativeQuoteQty": _amount(order.filled_notional),
             "status": _status(order),

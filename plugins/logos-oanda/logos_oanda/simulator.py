@@ -283,7 +283,7 @@ class OandaSimulator:
         request, tags = order.request, order.request.tags
         data = {
             "instrument": request.symbol,
-            "units": _plain(request.quantity if request.side is Side.BUY else -request.quantity),
+            "units": _plain(order.quantity if request.side is Side.BUY else -order.quantity),
             "timeInForce": tags["timeInForce"],
             "positionFill": "DEFAULT",
         }
