@@ -36,6 +36,7 @@ from logos_core.reconciliation import (
     compared,
     differences,
     strangers,
+    unseen_legs,
     verdict,
 )
 from logos_core.records import Recorded
@@ -251,9 +252,10 @@ class Adapter:
             return self._concluded(ReconciliationReport(verdict=Agreement.COULD_NOT_ASK, error=str(error)))
         parts.ledger.apply_snapshot(snapshot)
         positions = self._baselines.compare(snapshot, request)
-        untracked, foreign = strangers(snapshot, parts.ledger.knows, PREFIX)
+        untracked, foreign = strangers(snapshot, parts.ledger.knows, parts.ledger.knows_order, PREFIX)
         still = [recorded for recorded in parts.ledger.working() if recorded.client_order_id in before]
         missing, moving, unasked = self._ask_for(candidates(still, snapshot))
+        missing += self._missing_legs(unseen_legs(parts.ledger.working_legs(), snapshot))
         different, moved = self._compare(snapshot.open_orders)
         unsettled = tuple(recorded.client_order_id for recorded in parts.ledger.unsettled())
         found = ReconciliationReport(
@@ -347,6 +349,20 @@ class Adapter:
             elif resolution.recorded.state == recorded.state:
                 moving.append(recorded.client_order_id)
         return missing, moving, unasked
+
+    def _missing_legs(self, legs: list[ExecutionReport]) -> list[str]:
+        """Ask for the orders that began some legs; return the legs that the venue shows no longer, nowhere."""
+        missing: list[str] = []
+        for leg in legs:
+            began = self._parts.ledger.find(leg.leg_of or "")
+            answer = self._parts.resolver.look(began.reference(), twice=True) if began else "it is not on record"
+            if isinstance(answer, str):
+                continue  # whoever could not be asked is not missing; the next reconciliation asks again
+            if isinstance(answer, Found):
+                self._parts.ledger.apply_report(answer.report, {"source": "reconcile"})
+            if not isinstance(answer, Found) or leg.venue_order_id not in {shown.venue_order_id for shown in answer.report.legs}:
+                missing.append(f"{leg.leg_of}: leg {leg.venue_order_id}")
+        return missing
 
     def _compare(self, reports: tuple[ExecutionReport, ...]) -> tuple[list[Difference], list[str]]:
         """Compare the venue's open orders with the ledger; an order that has ended here meanwhile is in motion, not different."""

@@ -154,11 +154,13 @@ def _overfill_from(text: str) -> Overfill:
 
 
 def _filling(key: str, intent: int, of: Overfill, told: list[str], executions: list[Execution]) -> Filling | None:
-    """Return how far something is filled, against the largest quantity that was ordered; None if none was stated (by notional).
+    """Return how far something is filled, against the largest quantity that was ordered; None for an order by notional.
 
     What takes an order's place may be placed for the rest alone, while its decision states the new total; so both are looked at.
+    The quantity of an order by notional is the venue's estimate, and nothing is held against it.
     """
-    stated = [Decimal(quantity) for text in told if (quantity := json.loads(text).get("quantity")) is not None]
-    if not stated:
+    bodies = [json.loads(text) for text in told]
+    stated = [Decimal(body["quantity"]) for body in bodies if body.get("quantity") is not None]
+    if not stated or any(body.get("notional") is not None for body in bodies):
         return None
     return Filling(key=OVERFILLED + key, intent=intent, overfill=evolve(of, quantity=max(stated), filled=traded(executions)))

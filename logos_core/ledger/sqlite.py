@@ -328,7 +328,7 @@ class SqliteLedger(LedgerReader):
             return False
         intent, state, request = int(row[0]), IntentState(row[1]), row[2]
         if self._is_leg(intent, report):
-            return self._apply_leg(intent, report, evidence)
+            return self._apply_leg(intent, evolve(report, leg_of=row[3]), evidence)
         if report.client_order_id is None:  # some venues repeat it only here and there; their own id has led to the intent
             report = evolve(report, client_order_id=row[3])
         if state is IntentState.IN_FLIGHT or self._belongs_to_another(intent, report):

@@ -44,7 +44,8 @@ class Rules:
     fee_in: FeeRule
     check_funds: bool
     legs: LegRule
-    make_leg: Callable[[SimulatedOrder, OrderRequest], OrderRequest]
+    make_leg: Callable[[SimulatedOrder, OrderRequest], OrderRequest | None]
+    linked_end_together: bool
     reduce_only: ReduceRule
     stops_may_trigger_at_once: bool
     order_ids: Callable[[int], str]
@@ -101,8 +102,9 @@ class Engine:
         return SimulatedOrder(self.rules.order_ids(number), request, OrderStatus.NEW, time, time, quantity=quantity)
 
     def _draft_legs(self, entry: SimulatedOrder, number: int, quantity: Decimal) -> list[SimulatedOrder]:
-        requests = [self.rules.make_leg(entry, leg) for leg in leg_requests(entry.request)]
-        drafts = [self.draft(replace(request, quantity=quantity), number + place) for place, request in enumerate(requests)]
+        asked = [self.rules.make_leg(entry, replace(leg, quantity=quantity)) for leg in leg_requests(entry.request)]
+        requests = [request for request in asked if request is not None]
+        drafts = [self.draft(request, number + place) for place, request in enumerate(requests)]
         ids = (*((entry.order_id,) if entry.request.oco else ()), *(leg.order_id for leg in drafts))
         waits = self.rules.legs == "held" and not entry.request.oco
         return [
@@ -125,7 +127,13 @@ class Engine:
         awake = order.awaits_trigger and order.status is not OrderStatus.HELD
         if awake and not self.rules.stops_may_trigger_at_once and is_reached(order, instrument.last):
             raise BadPrice("the order would trigger at once", "would_trigger")
-        return self._admit_reduction(order) if request.reduce_only else order
+        return self._admit_reduction(order) if request.reduce_only and self.rules.reduce_only != "at_fill" else order
+
+    def check(self, request: OrderRequest) -> None:
+        """Raise what the instrument itself refuses in a request; nothing is held or recorded."""
+        instrument = self.instrument(request.symbol)
+        check_terms(request, instrument, self.rules.now())
+        check_quantity(sized(request, instrument), request, instrument)
 
     def _check_client_id(self, order: SimulatedOrder, instead_of: str | None) -> None:
         client_order_id, keeps_id = order.client_order_id, order.order_id == instead_of
@@ -255,7 +263,8 @@ class Engine:
             self.rehold(order.order_id, without=True)
         for linked in self.working(order.linked_ids):
             if not order.is_open:
-                self.end(linked.order_id, OrderStatus.CANCELED, "linked")
+                if self.journal.latest(linked.order_id).is_open:  # Unless the end of one has ended the next.
+                    self.end(linked.order_id, OrderStatus.CANCELED, "linked")
             elif linked.leaves_quantity > order.leaves_quantity:
                 self.record("amend", linked, quantity=linked.filled_quantity + order.leaves_quantity)
         if order.is_open and len(self.books.sharers(order.order_id)) > 1:
@@ -298,7 +307,7 @@ class Engine:
         kind: TransactionKind = "expire" if status is OrderStatus.EXPIRED else "cancel"
         ended = self.record(kind, order, reason=reason, status=status)
         legs = [self.journal.latest(key) for key in order.leg_ids]
-        linked = [self.journal.latest(key) for key in order.linked_ids]
+        linked = [self.journal.latest(key) for key in order.linked_ids if self.rules.linked_end_together]
         for other in (*linked, *(leg for leg in legs if leg.status is OrderStatus.HELD)):
             if self.journal.latest(other.order_id).is_open:
                 self.end(other.order_id, OrderStatus.CANCELED, "linked")

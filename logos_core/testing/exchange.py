@@ -109,8 +109,10 @@ class Exchange:
         check_funds: Refuse what the free balance does not cover; False allows it to become negative.
         legs: Accept the legs of an entry with it and have them `held` until all of it is filled, or create them
             `on_fill`, for each fill its own.
-        make_leg: Finish the request of a leg, given its entry: its client order id, its tags, how long it lasts.
-        reduce_only: Refuse a reduce-only order that is larger than the position, or clip it.
+        make_leg: Finish the request of a leg, given its entry: its client order id, its tags, how long it lasts; None
+            leaves the leg out.
+        linked_end_together: The end of an order without a fill ends what is linked with it; False lets that work on.
+        reduce_only: Refuse a reduce-only order that is larger than the position, or clip it, or look only `at_fill`.
         stops_may_trigger_at_once: Accept a stop order that the last price has reached already; False refuses it.
         silent: Kinds of changes that are no transactions at this venue.
         order_ids: Make an order id from a transaction id.
@@ -128,7 +130,8 @@ class Exchange:
         fee_in: FeeRule = "quote",
         check_funds: bool = True,
         legs: LegRule = "held",
-        make_leg: Callable[[SimulatedOrder, OrderRequest], OrderRequest] = _same_leg,
+        make_leg: Callable[[SimulatedOrder, OrderRequest], OrderRequest | None] = _same_leg,
+        linked_end_together: bool = True,
         reduce_only: ReduceRule = "refuse",
         stops_may_trigger_at_once: bool = True,
         silent: Iterable[TransactionKind] = (),
@@ -139,11 +142,12 @@ class Exchange:
         self.lock = threading.RLock()
         self.check_funds = check_funds
         self._now = now
+        self._entered = False
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._books, self._journal = Books(balances or {}), Journal(frozenset(silent))
         rules = Rules(
             client_ids=client_ids, fee_rate=fee_rate, fee_in=fee_in, check_funds=check_funds, legs=legs, make_leg=make_leg,
-            reduce_only=reduce_only, stops_may_trigger_at_once=stops_may_trigger_at_once,
+            linked_end_together=linked_end_together, reduce_only=reduce_only, stops_may_trigger_at_once=stops_may_trigger_at_once,
             order_ids=order_ids, trade_ids=trade_ids, now=now,
         )  # fmt: skip
         self._engine = Engine(self._instruments, self._books, self._journal, rules)
@@ -220,6 +224,17 @@ class Exchange:
         """Accept and match an order, or raise the `Refusal` that says why not."""
         with self._swept():
             return self._engine.submit(request)
+
+    def check(self, request: OrderRequest) -> None:
+        """Raise the `Refusal` of a request that its instrument would refuse whatever the account holds; record nothing."""
+        with self._swept():
+            self._engine.check(request)
+
+    def refuse(self, request: OrderRequest, rule: str) -> Transaction:
+        """Record that the venue refuses a request for a reason of its own, and return the `reject` transaction."""
+        with self._swept():
+            self._engine.reject(self._engine.draft(request, self._journal.next_id), Refusal(rule, rule))
+            return self._journal.log[-1]
 
     def cancel(self, order_id: str, reason: str = "client") -> SimulatedOrder:
         """Cancel an open order, its held legs and what is linked with it, or raise `OrderNotFound` or `NotCancelable`."""
@@ -330,9 +345,17 @@ class Exchange:
 
     @contextmanager
     def _swept(self) -> Iterator[None]:
+        """Hold the lock; end what is due first, but not in the middle of another step."""
         with self.lock:
-            self.expire_due()
-            yield
+            if self._entered:
+                yield
+                return
+            self._entered = True
+            try:
+                self.expire_due()
+                yield
+            finally:
+                self._entered = False
 
     def _replacement(self, order_id: str, request: OrderRequest | None, changes: Mapping[str, Any], *, total: bool) -> OrderRequest:
         original = self._engine.open(order_id)

@@ -71,7 +71,7 @@ STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING
 ClientIdRule = Literal["ever", "open", "none"]
 FeeRule = Literal["quote", "received"]
 LegRule = Literal["held", "on_fill"]
-ReduceRule = Literal["refuse", "clip"]
+ReduceRule = Literal["refuse", "clip", "at_fill"]
 
 
 class Refusal(Exception):

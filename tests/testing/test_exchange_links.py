@@ -242,3 +242,29 @@ def test_legs_that_lie_the_wrong_way_round_or_off_the_grid_are_refused(request_)
         exchange.submit(request_)
 
     assert ([], {}) == (exchange.orders(), held(exchange))
+
+
+def test_a_venue_may_leave_a_leg_out():
+    exchange = make_exchange(coin="0", legs="on_fill", make_leg=lambda _, leg: leg if leg.stop_price else None)
+    entry = exchange.submit(replace(ENTRY, price=D(100)))
+    (loss,) = legs_of(exchange, entry)
+
+    assert ("stop", ()) == (loss.request.type, loss.linked_ids)
+
+
+def test_a_venue_may_let_one_leg_work_on_when_the_other_is_cancelled():
+    exchange = make_exchange(coin="0", linked_end_together=False)
+    entry = exchange.submit(replace(ENTRY, price=D(100)))
+    exchange.cancel(entry.leg_ids[0])
+    alone = held(exchange)
+    exchange.move_price("COIN/USD", D(90))
+
+    assert (["filled", "canceled", "filled"], {"COIN": D(2)}, {}) == (states(exchange), alone, held(exchange))
+
+
+def test_of_three_legs_one_fills_and_both_others_are_cancelled():
+    exchange = make_exchange(coin="0")
+    exchange.submit(replace(ENTRY, price=D(100), trail_loss=D(20)))
+    exchange.move_price("COIN/USD", D(110))
+
+    assert ["filled", "filled", "canceled", "canceled"] == states(exchange)

@@ -303,3 +303,26 @@ def test_a_position_counts_what_was_sold_as_less_than_nothing():
     exchange.submit(ask("sell", "3"))
 
     assert D(-3) == exchange.position("COIN/USD")
+
+
+def test_a_venue_may_look_at_the_position_only_when_a_reduce_only_order_fills():
+    exchange = make_exchange(reduce_only="at_fill")
+    alone = exchange.submit(ask("sell", "1", reduce_only=True))
+    exchange.submit(ask(quantity="2"))
+    larger = exchange.submit(ask("sell", "3", reduce_only=True, time_in_force=TimeInForce.IOC))
+    whole = exchange.submit(ask("sell", "3", reduce_only=True, time_in_force=TimeInForce.FOK))
+
+    assert [(OrderStatus.CANCELED, D(0)), (OrderStatus.CANCELED, D(2)), (OrderStatus.CANCELED, D(0))] == [
+        (order.status, order.filled_quantity) for order in (alone, larger, whole)
+    ]
+
+
+def test_a_refusal_of_the_venues_own_is_a_transaction():
+    exchange = make_exchange()
+
+    assert ("reject", "house", 1) == (
+        exchange.refuse(ask(), "house").kind,
+        exchange.transactions()[0].reason,
+        exchange.last_transaction_id,
+    )
+    assert [] == exchange.orders()

@@ -209,6 +209,14 @@ def test_an_order_for_the_rest_is_held_against_the_new_total(book):
     assert () == book.ledger.executed.overfills()
 
 
+def test_an_order_by_notional_is_held_against_no_estimate_of_its_quantity(book):
+    book.claim()
+    book.settle(A.ACCEPTED, report=report_of(quantity=Decimal(0), notional=Decimal(100), price=None))
+    tell(book, execution_of("t1", quantity=Decimal(1)))
+
+    assert () == book.ledger.executed.overfills()
+
+
 def test_executions_that_came_before_their_order_are_held_against_it_when_it_is_known(book):
     tell(book, *[execution_of(f"t{number}") for number in range(3)])
     book.claim()

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -16,6 +17,7 @@ from logos_core.records import Denial
 from logos_core.testing.scripted import INSTRUMENT, SYMBOL, ScriptedVenue, capabilities
 
 T, K = TimeInForce, OrderType
+NOTHING: Any = None
 RESTING = (T.GTC, T.DAY)
 NOW = ManualClock().now()
 
@@ -168,7 +170,7 @@ def test_an_order_that_has_expired_is_denied(desk):
         (trailing, "either trail_amount or trail_percent"),
         (lambda: trailing(trail_amount=1, trail_percent=1), "either trail_amount or trail_percent"),
         (lambda: trailing(trail_percent=100), "below 100"),
-        (lambda: Order.stop(SYMBOL, "buy", **{"quantity": 1, "stop_price": None, "intent_id": "one"}), "stop_price is missing"),
+        (lambda: Order.stop(SYMBOL, "buy", quantity=1, stop_price=NOTHING, intent_id="one"), "stop_price is missing"),
         (lambda: TakeProfit("-1"), "take_profit.price"),
         (lambda: StopLoss(1, "x"), "stop_loss.price"),
     ],
