@@ -251,9 +251,9 @@ def _resolved(said: dict[str, Any]) -> str:
 
 def _execution(said: dict[str, Any]) -> str:
     fees = "".join(f", fee {fee['amount']} {fee['asset']}" for fee in said.get("fees", ()))
-    if said.get("kind") == "bust":
+    if said.get("execution_kind") == "bust":
         return f"trade {said['refers_to']} does not count any more ({said['execution_id']})"
-    if said.get("kind") == "correction":
+    if said.get("execution_kind") == "correction":
         return f"trade {said['refers_to']} was {said['quantity']} at {said['price']}{fees} ({said['execution_id']})"
     return f"executed {said['quantity']} at {said['price']}{fees} (trade {said['execution_id']})"
 

@@ -123,7 +123,7 @@ def execution_body(execution: Execution) -> dict[str, Any]:
         "price": execution.price,
         "fees": [{"amount": fee.amount, "asset": fee.asset} for fee in execution.fees],
         "executed_at": execution.executed_at,
-        "kind": execution.kind.value,
+        "execution_kind": execution.kind.value,  # `kind` is the event's own
         "refers_to": execution.refers_to,
     }
 
@@ -141,7 +141,7 @@ def execution_from(text: str) -> Execution:
         price=Decimal(body["price"]),
         fees=tuple(Fee(amount=Decimal(fee["amount"]), asset=fee["asset"]) for fee in body["fees"]),
         executed_at=moment(body["executed_at"]),
-        kind=ExecutionKind(body.get("kind", ExecutionKind.TRADE)),
+        kind=ExecutionKind(body.get("execution_kind", ExecutionKind.TRADE)),
         refers_to=body.get("refers_to"),
     )
 

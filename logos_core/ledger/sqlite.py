@@ -50,6 +50,8 @@ _MOVES = {
     AttemptOutcome.ABSENT: Move.PROVED_ABSENT,
     AttemptOutcome.UNKNOWN: Move.LEFT_UNKNOWN,
 }
+_OWN_FIELDS = frozenset({"kind", "at", "session"})
+"""What every event says of itself; a body that said it too would take its place."""
 _ENDED = frozenset({IntentState.FILLED, IntentState.CANCELED, IntentState.EXPIRED})
 
 
@@ -691,6 +693,7 @@ class SqliteLedger(LedgerReader):
             "SELECT number, hash FROM events WHERE session_id = ? ORDER BY number DESC LIMIT 1", self._session
         )
         number, previous = head or (0, events.GENESIS)
+        assert body.keys().isdisjoint(_OWN_FIELDS), f"a {kind} event would be told as another: {body}"
         content = events.canonical({"kind": kind, "at": self._clock.now(), "session": self._session, **body})
         hashed = events.step(previous, content)
         self._db.write(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from logos_core import bookkeeping
 from logos_core.bookkeeping import KEPT, Bookkeeper
 from logos_core.errors import LedgerError
+from logos_core.events import verify
 from logos_core.hookspecs import VenueSnapshot
 from logos_core.ledger import codec
 from logos_core.ledger.codec import execution_from
@@ -231,6 +232,22 @@ def test_anothers_executions_are_held_against_nothing(book):
     assert ((), []) == (book.ledger.executed.overfills(), book.ledger.latched())
 
 
+def test_executions_and_their_alarms_are_links_of_a_chain_that_verifies(book):
+    book.claim()
+    book.settle(A.ACCEPTED, report=report_of())
+    tell(book, *[execution_of(f"t{number}") for number in range(3)])
+    tell(
+        book,
+        execution_of("c1", kind=ExecutionKind.CORRECTION, refers_to="t0"),
+        execution_of("b1", kind=ExecutionKind.BUST, refers_to="t0"),
+    )
+    book.ledger.set_baseline("{}", {"row": 1})
+    found = list(book.ledger.events())
+
+    assert {"s1": (len(found), found[-1].hash)} == verify(found)
+    assert 5 == [event.fields()["kind"] for event in found].count("execution")
+
+
 def test_a_report_on_record_shows_what_stands(book):
     book.claim()
     wrong = execution_of("t1")
@@ -250,7 +267,7 @@ def test_a_ledger_of_the_first_version_opens_and_keeps_books(tmp_path):
     tell(made, execution_of("t1"))
     with made.ledger._transaction():
         made.ledger._db.write("DROP INDEX intents_replacing")
-        made.ledger._db.write("UPDATE executions SET body = json_remove(body, '$.kind', '$.refers_to')")
+        made.ledger._db.write("UPDATE executions SET body = json_remove(body, '$.execution_kind', '$.refers_to')")
     made.ledger.close()
     again = Book(tmp_path / "old.sqlite3", session_id="s2")
     tell(again, execution_of("t1"), execution_of("t2", executed_at=FIRST + timedelta(days=1)))

@@ -67,6 +67,6 @@ def test_an_execution_is_read_as_it_was_stored(execution):
 
 def test_a_row_of_the_first_ledgers_is_a_trade():
     body = codec.execution_body(execution_of())
-    del body["kind"], body["refers_to"]
+    del body["execution_kind"], body["refers_to"]
 
     assert execution_of() == codec.execution_from(codec.dump(body))
