@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from logos_core.hookspecs import Found, NotSeen, OrderReference
     from logos_core.orders import (
         Execution,
+        ExecutionKind,
         ExecutionReport,
         Fee,
         Instrument,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         TakeProfit,
         TimeInForce,
     )
+    from logos_core.positions import Book, DayResult, InstrumentPosition
     from logos_core.rails.idempotency import IdempotentCache
     from logos_core.rails.rate_limit import RateLimiter
     from logos_core.rails.retry import RetryConfig
@@ -54,14 +56,18 @@ __version__ = "0.1.0"
 __all__ = [
     "Adapter",
     "AuditError",
+    "Book",
     "ChainBrokenError",
     "ConfigurationError",
+    "DayResult",
     "Execution",
+    "ExecutionKind",
     "ExecutionReport",
     "Fee",
     "Found",
     "IdempotentCache",
     "Instrument",
+    "InstrumentPosition",
     "InvalidOrderError",
     "LedgerAdoptionError",
     "LedgerError",
@@ -120,6 +126,7 @@ _HOMES = {
     ),
     "logos_core.orders": (
         "Execution",
+        "ExecutionKind",
         "ExecutionReport",
         "Fee",
         "Instrument",
@@ -132,6 +139,11 @@ _HOMES = {
         "StopLoss",
         "TakeProfit",
         "TimeInForce",
+    ),
+    "logos_core.positions": (
+        "Book",
+        "DayResult",
+        "InstrumentPosition",
     ),
     "logos_core.rails.idempotency": ("IdempotentCache",),
     "logos_core.rails.rate_limit": ("RateLimiter",),

@@ -17,6 +17,8 @@ from typing import Self
 from attrs import asdict, evolve
 
 from logos_core import endings
+from logos_core.baselines import Baselines
+from logos_core.bookkeeping import Books
 from logos_core.cancellation import Cancellation
 from logos_core.events import StoredEvent
 from logos_core.hookspecs import Found, NotSeen, OrderReference, ReconcileRequest, VenueIdentity
@@ -24,6 +26,7 @@ from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import IntentState
 from logos_core.orders import ExecutionReport, Number, Order, Replacement
 from logos_core.parts import Parts
+from logos_core.positions import Book
 from logos_core.rails.idempotency import PREFIX
 from logos_core.reconciliation import (
     Agreement,
@@ -60,6 +63,8 @@ class Adapter:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._submission = Submission(parts)
+        self._books = Books(parts)
+        self._baselines = Baselines(parts, self._books)
         self._cancellation = Cancellation(parts)
         self._replacing = Replacing(parts, self._submission, self._cancellation)
         self._pid = os.getpid()
@@ -246,6 +251,7 @@ class Adapter:
         except VenueAskError as error:
             return self._concluded(ReconciliationReport(verdict=Agreement.COULD_NOT_ASK, error=str(error)))
         parts.ledger.apply_snapshot(snapshot)
+        positions = self._baselines.compare(snapshot, request)
         untracked, foreign = strangers(snapshot, parts.ledger.knows, parts.ledger.knows_order, PREFIX)
         still = [recorded for recorded in parts.ledger.working() if recorded.client_order_id in before]
         missing, moving, unasked = self._ask_for(candidates(still, snapshot))
@@ -259,14 +265,37 @@ class Adapter:
             untracked_remote=untracked,
             foreign_remote=foreign,
             different=tuple(different),
-            in_motion=(*moving, *moved),
+            in_motion=(*moving, *moved, *positions.in_motion),
             unsettled=unsettled,
             duplicates=tuple(parts.ledger.duplicates()),
-            error=unasked,
+            overfilled=parts.ledger.executed.overfills(),
+            positions_different=positions.different,
+            positions_not_compared=positions.not_compared,
+            error=unasked or positions.error,
         )
         for name in found.untracked_remote:
             parts.ledger.latch(f"the venue holds {name}, which bears our prefix and is not in the ledger")
         return self._concluded(evolve(found, verdict=verdict(found)))
+
+    def book(self) -> Book:
+        """Return what the executions of our orders come to: positions, fees, and the profit of each day.
+
+        Of what is on record: `reconcile` reads what is new. Costs little when little is new; the venue is asked only what an
+        instrument is made of, once for each.
+        """
+        with self._open():
+            return self._books.book()
+
+    def accept_positions(self, by: str, because: str) -> None:
+        """Count positions from here on, on a named person's word: after a deposit, a split, or trading that was not ours.
+
+        Raises:
+            LookupError: the venue shows no positions that could be compared.
+            PositionsMovingError: the positions changed while they were read twice. Try again.
+            VenueAskError: the venue could not be asked.
+        """
+        with self._open():
+            self._baselines.accept(by, because)
 
     def close(self) -> None:
         """End the session and leave its evidence: take no new call, wait for those under way, then let go. May be called twice."""

@@ -35,7 +35,7 @@ TimesInForce = Mapping[OrderType, tuple[TimeInForce, ...]]
 """For which types of order, and with which times in force, the default one first."""
 
 
-_ELSEWHERE = frozenset({"sources", "features", "replace"})
+_ELSEWHERE = frozenset({"sources", "features", "replace", "positions"})
 """What carries its sources itself."""
 
 
@@ -102,6 +102,31 @@ class RateLimit:
     requests: int
     period_s: float
     sources: Mapping[str, str] = field(validator=_all_sourced)
+
+
+class PositionKind(StrEnum):
+    """What a venue counts its positions in: instruments, assets, or nothing that could be compared."""
+
+    BY_SYMBOL = "by symbol"
+    BY_ASSET = "by asset"
+    NONE = "none"
+
+
+@frozen(kw_only=True)
+class PositionView:
+    """What the positions in a snapshot are.
+
+    Attributes:
+        kind: what they are counted in. By asset, a fee that is taken out of an asset reduces it; by symbol, no fee does.
+        symbols: a regular expression for the symbols whose positions move by executions alone; others are not compared.
+    """
+
+    kind: PositionKind
+    symbols: str = ".*"
+    sources: Mapping[str, str] = field(validator=_all_sourced)
+
+
+NO_POSITIONS = PositionView(kind=PositionKind.NONE, sources=dict.fromkeys(("kind", "symbols"), "not declared"))
 
 
 @frozen(kw_only=True)
@@ -182,6 +207,7 @@ class Capabilities:
         paper: whether the venue has a paper environment.
         features: what it does beyond a plain order.
         replace: how an order takes another's place.
+        positions: what the positions in a snapshot are; without a declaration they are not compared.
     """
 
     times_in_force: TimesInForce
@@ -192,4 +218,5 @@ class Capabilities:
     paper: bool
     features: Features = Features()
     replace: Replace = CANCEL_AND_NEW
+    positions: PositionView = NO_POSITIONS
     sources: Mapping[str, str] = field(validator=_all_sourced)

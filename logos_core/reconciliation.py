@@ -6,6 +6,8 @@ Rules:
 2. *In motion* is not *different*: what changed while it was read is read again, not reported.
 3. An order is missing at the venue only when the open list, the changes and a lookup after the visibility lag all fail to show it.
 4. An order the ledger does not know is ours (our prefix), or foreign. One of ours halts.
+5. A position is compared by its change since the baseline. One that moved otherwise than by executions of ours is different,
+   whoever moved it.
 """
 
 from collections.abc import Callable
@@ -14,9 +16,10 @@ from typing import Any
 
 from attrs import frozen
 
+from logos_core.holdings import PositionDifference
 from logos_core.hookspecs import VenueSnapshot
 from logos_core.orders import ExecutionReport, spoken
-from logos_core.records import Recorded
+from logos_core.records import Overfill, Recorded
 
 
 class Agreement(StrEnum):
@@ -52,6 +55,9 @@ class ReconciliationReport:
         in_motion: orders that changed while they were read.
         unsettled: client order ids whose outcome nobody knows yet.
         duplicates: venue orders beyond the first for one intent. They halt.
+        overfilled: orders of which more was traded than was ordered. They halt.
+        positions_different: positions that moved otherwise than by executions of ours; by foreign trading on the account, too.
+        positions_not_compared: positions of what we trade that cannot be compared; for information.
         error: why the venue could not be asked.
     """
 
@@ -64,6 +70,9 @@ class ReconciliationReport:
     in_motion: tuple[str, ...] = ()
     unsettled: tuple[str, ...] = ()
     duplicates: tuple[str, ...] = ()
+    overfilled: tuple[Overfill, ...] = ()
+    positions_different: tuple[PositionDifference, ...] = ()
+    positions_not_compared: tuple[str, ...] = ()
     error: str | None = None
 
     def __str__(self) -> str:
@@ -76,6 +85,8 @@ class ReconciliationReport:
             "in motion": self.in_motion,
             "unsettled": self.unsettled,
             "duplicates": self.duplicates,
+            "overfilled": self.overfilled,
+            "positions different": self.positions_different,
         }
         found = ", ".join(f"{len(rows)} {name}" for name, rows in counts.items() if rows) or "no difference"
         orders = "open order" if self.checked == 1 else "open orders"
@@ -138,6 +149,7 @@ def verdict(report: ReconciliationReport) -> Agreement:
     """Return what the lists of a report come to."""
     if report.error is not None:
         return Agreement.COULD_NOT_ASK
-    if report.missing_remote or report.untracked_remote or report.different or report.duplicates:
+    orders = (*report.missing_remote, *report.untracked_remote, *report.different, *report.duplicates, *report.overfilled)
+    if orders or report.positions_different:
         return Agreement.DIFFERS
     return Agreement.UNSETTLED if report.unsettled or report.in_motion else Agreement.AGREES

@@ -5,6 +5,7 @@ A ledger is the only memory that counts: a fact is known when its transaction is
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from attrs import frozen
 
 from logos_core.hookspecs import OrderReference, PreparedOrder, VenueSnapshot
 from logos_core.lifecycle import IntentState
-from logos_core.orders import Decision, ExecutionReport, OrderRequest
+from logos_core.orders import Decision, ExecutionReport, OrderRequest, plain
 
 
 class AttemptOutcome(StrEnum):
@@ -45,6 +46,26 @@ class Denial:
 
     reason: str
     message: str
+
+
+@frozen(kw_only=True)
+class Overfill:
+    """More was traded than was ordered.
+
+    Attributes:
+        client_order_id: whose order it is; of orders that take one another's place, whose the first was.
+        order: which order, or which intent's orders together.
+        quantity: what was ordered.
+        filled: what was traded, by all executions that stand.
+    """
+
+    client_order_id: str
+    order: str
+    quantity: Decimal
+    filled: Decimal
+
+    def __str__(self) -> str:
+        return f"{self.order} of {self.client_order_id}: {plain(self.filled)} of {plain(self.quantity)}"
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 from logos_core.events import moment, one_spelling
 from logos_core.orders import (
     Execution,
+    ExecutionKind,
     ExecutionReport,
     Fee,
     OrderRequest,
@@ -122,11 +123,13 @@ def execution_body(execution: Execution) -> dict[str, Any]:
         "price": execution.price,
         "fees": [{"amount": fee.amount, "asset": fee.asset} for fee in execution.fees],
         "executed_at": execution.executed_at,
+        "execution_kind": execution.kind.value,  # `kind` is the event's own
+        "refers_to": execution.refers_to,
     }
 
 
 def execution_from(text: str) -> Execution:
-    """Return a stored execution."""
+    """Return a stored execution. The first ledgers knew trades only, and did not say so."""
     body = json.loads(text)
     return Execution(
         execution_id=body["execution_id"],
@@ -138,6 +141,8 @@ def execution_from(text: str) -> Execution:
         price=Decimal(body["price"]),
         fees=tuple(Fee(amount=Decimal(fee["amount"]), asset=fee["asset"]) for fee in body["fees"]),
         executed_at=moment(body["executed_at"]),
+        kind=ExecutionKind(body.get("execution_kind", ExecutionKind.TRADE)),
+        refers_to=body.get("refers_to"),
     )
 
 

@@ -11,8 +11,10 @@ from attrs import evolve
 from logos_core.clock import Clock
 from logos_core.errors import LedgerError
 from logos_core.events import StoredEvent, moment
+from logos_core.executions import effective
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
+from logos_core.ledger.executed import Executed
 from logos_core.lifecycle import IntentState
 from logos_core.orders import Execution, ExecutionReport
 from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded
@@ -30,6 +32,7 @@ class LedgerReader:
         self._watch = Connection(connection.path)
         self._clock = clock
         self._session: str | None = None
+        self.executed = Executed(connection)
 
     @property
     def path(self) -> Path:
@@ -106,7 +109,7 @@ class LedgerReader:
         return tuple(row[0] for row in self._db.rows("SELECT DISTINCT symbol FROM intents ORDER BY symbol"))
 
     def executions(self, client_order_id: str) -> tuple[Execution, ...]:
-        """Return the executions of an intent's orders, those of its legs included."""
+        """Return the executions of an intent's orders as they were told, those of its legs, corrections and busts included."""
         rows = self._db.rows(
             "SELECT e.body FROM intents i JOIN venue_orders v ON v.intent = i.id"
             " JOIN executions e ON e.symbol = v.symbol AND e.venue_order_id = v.venue_order_id"
@@ -208,10 +211,11 @@ class LedgerReader:
         return evolve(found["primary"][0], legs=tuple(found["leg"])) if found["primary"] else None
 
     def _executions_of(self, symbol: str, venue_order_id: str) -> tuple[Execution, ...]:
+        """Return what stands of the executions of one order."""
         rows = self._db.rows(
             "SELECT body FROM executions WHERE symbol = ? AND venue_order_id = ? ORDER BY id", symbol, venue_order_id
         )
-        return tuple(codec.execution_from(row[0]) for row in rows)
+        return tuple(effective(codec.execution_from(row[0]) for row in rows))
 
     def _name_of(self, intent: int) -> str:
         row = self._db.row("SELECT client_order_id FROM intents WHERE id = ?", intent)

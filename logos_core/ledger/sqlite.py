@@ -10,8 +10,8 @@ Rules:
 """
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -23,9 +23,11 @@ from logos_core import events
 from logos_core.clock import Clock
 from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.events import stamp
+from logos_core.executions import effective
 from logos_core.hookspecs import VenueSnapshot
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
+from logos_core.ledger.executed import RELINKED, Filling, overfill_text
 from logos_core.ledger.reading import LedgerReader
 from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, TABLE, IllegalMoveError, IntentState, Move, advance, move_of
 from logos_core.orders import Decision, Execution, ExecutionReport, OrderClass, OrderStatus, mismatches
@@ -39,6 +41,7 @@ from logos_core.records import (
 )
 
 SCHEMA_VERSION = 1
+INDEX_OF_REPLACEMENTS = "CREATE INDEX IF NOT EXISTS intents_replacing ON intents (parent_intent) WHERE parent_intent IS NOT NULL"
 
 
 _MOVES = {
@@ -47,6 +50,8 @@ _MOVES = {
     AttemptOutcome.ABSENT: Move.PROVED_ABSENT,
     AttemptOutcome.UNKNOWN: Move.LEFT_UNKNOWN,
 }
+_OWN_FIELDS = frozenset({"kind", "at", "session"})
+"""What every event says of itself; a body that said it too would take its place."""
 _ENDED = frozenset({IntentState.FILLED, IntentState.CANCELED, IntentState.EXPIRED})
 
 
@@ -56,6 +61,7 @@ class SqliteLedger(LedgerReader):
     def __init__(self, connection: Connection, identity: LedgerIdentity, clock: Clock) -> None:
         super().__init__(connection, identity, clock)
         self._head: tuple[int, bytes] | None = None
+        self._filled: set[tuple[str, str]] = set()
 
     @classmethod
     def create(cls, path: Path, identity: LedgerIdentity, clock: Clock) -> Self:
@@ -105,6 +111,7 @@ class SqliteLedger(LedgerReader):
         self._session, self._head = session_id, None
         now = self._clock.now()
         with self._transaction():
+            self._db.write(INDEX_OF_REPLACEMENTS)  # the first ledgers had none
             self._db.write(
                 "INSERT INTO sessions (session_id, opened_at, strategy, process) VALUES (?, ?, ?, ?)",
                 session_id, stamp(now), strategy, process,
@@ -235,7 +242,7 @@ class SqliteLedger(LedgerReader):
             found = self.find(client_order_id)
             assert found is not None
             return found
-        return report.with_executions(tuple(codec.execution_from(body) for _, body in known)) if known else report
+        return report.with_executions(tuple(effective(codec.execution_from(body) for _, body in known))) if known else report
 
     def _settle(
         self,
@@ -365,6 +372,7 @@ class SqliteLedger(LedgerReader):
         state = IntentState.FRESH if before is None else IntentState(codec.report_from(before[0], ()).status.value)
         if self._is_news(intent, state, report):
             self._write_venue_order(intent, report, leg=True)
+            self._link_executions(intent, report)
             self._event("leg_reported", intent, {"report": codec.report_body(report), "evidence": evidence})
         for execution in report.executions:
             self._write_execution(execution)
@@ -419,11 +427,7 @@ class SqliteLedger(LedgerReader):
         """Write the venue's order and executions, and return the state that follows."""
         role = self._write_venue_order(intent, report)
         self._write_parts(intent, report)
-        if any(owner is None for owner, _ in self._executed(report)):
-            self._db.write(
-                "UPDATE executions SET intent = ? WHERE symbol = ? AND venue_order_id = ? AND intent IS NULL",
-                intent, report.symbol, report.venue_order_id,
-            )  # fmt: skip
+        self._link_executions(intent, report)
         if role == "duplicate":
             self._latch(f"a second order {report.venue_order_id} exists for {report.client_order_id}")
             return state
@@ -435,6 +439,16 @@ class SqliteLedger(LedgerReader):
         if after.value != report.status.value and state in _ENDED:
             self._latch(f"order {report.venue_order_id} of {report.client_order_id} was {state.value}, then {report.status.value}")
         return after
+
+    def _link_executions(self, intent: int, report: ExecutionReport) -> None:
+        """Book to the intent what was executed of its order before anybody knew whose it was."""
+        if any(owner is None for owner, _ in self._executed(report)):
+            self._db.write(
+                "UPDATE executions SET intent = ? WHERE symbol = ? AND venue_order_id = ? AND intent IS NULL",
+                intent, report.symbol, report.venue_order_id,
+            )  # fmt: skip
+            self._set_cursor(RELINKED + report.symbol, str(self.last_sequence()))
+            self._filled.add((report.symbol, report.venue_order_id))
 
     def _write_venue_order(self, intent: int, report: ExecutionReport, *, leg: bool = False) -> str:
         """Write the venue's latest word on an order; return the order's role. The first that is no leg is the primary, number 0."""
@@ -461,6 +475,30 @@ class SqliteLedger(LedgerReader):
         )  # fmt: skip
         if self._db.changed == 1:
             self._event("execution", intent, codec.execution_body(execution))
+            self._filled.add((execution.symbol, execution.venue_order_id))
+
+    def _check_fills(self) -> None:
+        """Hold what this transaction added to against what was ordered; more than that stops new orders."""
+        touched, self._filled = sorted(self._filled), set()
+        for order in touched:
+            for filling in self.executed.fillings(*order):
+                self._note_filling(filling)
+
+    def _note_filling(self, filling: Filling) -> None:
+        known, found = self.cursor(filling.key) or "", overfill_text(filling.overfill) if filling.is_over else ""
+        if known == found:
+            return
+        self._set_cursor(filling.key, found)
+        overfill = filling.overfill
+        body = {
+            "client_order_id": overfill.client_order_id,
+            "order": overfill.order,
+            "quantity": overfill.quantity,
+            "filled": overfill.filled,
+        }
+        self._event("overfilled" if found else "overfill_ended", filling.intent, body)
+        if found:
+            self._latch(f"more was traded than was ordered: {overfill.order} of {overfill.client_order_id}")
 
     def apply_snapshot(self, snapshot: VenueSnapshot) -> None:
         """Record orders, executions and the cursor of a snapshot in one transaction."""
@@ -583,6 +621,12 @@ class SqliteLedger(LedgerReader):
         with self._transaction():
             self._set_cursor(name, value)
 
+    def set_baseline(self, value: str, said: Mapping[str, Any]) -> None:
+        """Remember the positions that changes are counted from."""
+        with self._transaction():
+            self._set_cursor("baseline", value)
+            self._event("baseline", None, said)
+
     def latch(self, reason: str) -> None:
         """Stop new orders until a person releases the latch."""
         with self._transaction():
@@ -598,12 +642,17 @@ class SqliteLedger(LedgerReader):
                 self._event("latch_released", None, {"by": by, "because": because, "latches": released})
         return released
 
-    def _transaction(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         """Run a block as one durable transaction; if it is undone, so is what was remembered of it."""
-        return self._db.transaction(self._forget_head)
+        with self._db.transaction(self._forget):
+            yield
+            if self._filled:
+                self._check_fills()
 
-    def _forget_head(self) -> None:
+    def _forget(self) -> None:
         self._head = None
+        self._filled.clear()
 
     def _latch(self, reason: str) -> None:
         """Set a latch; one that is set already for the same reason says it once."""
@@ -644,6 +693,7 @@ class SqliteLedger(LedgerReader):
             "SELECT number, hash FROM events WHERE session_id = ? ORDER BY number DESC LIMIT 1", self._session
         )
         number, previous = head or (0, events.GENESIS)
+        assert body.keys().isdisjoint(_OWN_FIELDS), f"a {kind} event would be told as another: {body}"
         content = events.canonical({"kind": kind, "at": self._clock.now(), "session": self._session, **body})
         hashed = events.step(previous, content)
         self._db.write(

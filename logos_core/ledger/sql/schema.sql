@@ -34,6 +34,7 @@ CREATE TABLE intents (
 
 CREATE INDEX intents_unknown ON intents (id) WHERE state = 'unknown';
 CREATE INDEX intents_working ON intents (id) WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel');
+CREATE INDEX intents_replacing ON intents (parent_intent) WHERE parent_intent IS NOT NULL;
 
 -- One row per request that may have left. An open outcome means: in flight.
 CREATE TABLE attempts (

@@ -6,6 +6,8 @@ from logos_core.capabilities import (
     ExpiryKind,
     Features,
     IdProfile,
+    PositionKind,
+    PositionView,
     RateLimit,
     Replace,
     ReplaceKind,
@@ -58,6 +60,15 @@ CAPABILITIES = Capabilities(
     ),
     transaction_log=False,
     paper=True,
+    # A crypto pair is bought less its fee, which is booked apart and later, and positions spell pairs without the slash.
+    positions=PositionView(
+        kind=PositionKind.BY_SYMBOL,
+        symbols="[^/]+",
+        sources={
+            "kind": f"{_SPEC}, Position.symbol and Position.qty",
+            "symbols": f"{_SPEC}, ActivityType CFEE and FEE: crypto fees are activities of their own; fees of shares are in USD",
+        },
+    ),
     features=Features(
         notional={OrderType.MARKET: (TimeInForce.DAY,)},
         trail_amount={OrderType.TRAILING_STOP: _RESTING},

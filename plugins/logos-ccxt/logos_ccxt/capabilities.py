@@ -6,6 +6,8 @@ from logos_core.capabilities import (
     ExpiryKind,
     Features,
     IdProfile,
+    PositionKind,
+    PositionView,
     RateLimit,
     Replace,
     ReplaceKind,
@@ -67,6 +69,13 @@ BINANCE = Capabilities(
     ),
     transaction_log=False,
     paper=True,
+    positions=PositionView(
+        kind=PositionKind.BY_ASSET,
+        sources={
+            "kind": f"{_SPEC}, GET /api/v3/account, balances: free and locked, by asset",
+            "symbols": f"{_SPEC}, GET /api/v3/myTrades, commissionAsset; inferred that each commission is taken from that balance at once",
+        },
+    ),
     features=Features(
         post_only={OrderType.LIMIT: (TimeInForce.GTC,)},
         notional={OrderType.MARKET: (TimeInForce.IOC,)},

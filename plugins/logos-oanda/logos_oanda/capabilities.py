@@ -6,6 +6,8 @@ from logos_core.capabilities import (
     ExpiryKind,
     Features,
     IdProfile,
+    PositionKind,
+    PositionView,
     RateLimit,
     Replace,
     ReplaceKind,
@@ -57,6 +59,13 @@ CAPABILITIES = Capabilities(
     ),
     transaction_log=True,
     paper=True,
+    positions=PositionView(
+        kind=PositionKind.BY_SYMBOL,
+        sources={
+            "kind": f"{_SPEC}, Position.instrument, long.units and short.units",
+            "symbols": f"{_SPEC}, OrderFillTransaction: units are traded whole; every charge is in the home currency",
+        },
+    ),
     features=Features(
         reduce_only=_ALL,
         linked={OrderClass.OTO: _ALL, OrderClass.BRACKET: _ALL},
