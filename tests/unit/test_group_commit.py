@@ -117,22 +117,29 @@ def test_a_group_is_bounded(book, crowd, monkeypatch):
 def test_what_one_member_raises_undoes_that_member_alone(book, crowd):
     """A denial, a lost race, a mistake and an interrupt in the midst of others, which are recorded as if nothing had been."""
     mistake, interrupt = RuntimeError("a mistake"), KeyboardInterrupt()
+
+    def after_an_event(error):
+        """Raise after something was written, so that there is something to undo."""
+        ledger = book.ledger
+        return ledger._transact(lambda: (ledger._event("undone", None, {}), raising(error)()))
+
     results = crowd.together(
         lambda: book.claim("a"),
         lambda: book.claim("b", deny=lambda: NO),
         lambda: book.claim("a"),
         lambda: book.claim("c", deny=raising(mistake)),
-        lambda: book.ledger._db.run(lambda: (book.ledger._event("y", None, {}), raising(interrupt)()), book.ledger._forget_head),
-        lambda: book.ledger.settle("nobody", 1, A.UNKNOWN, evidence={}),
+        lambda: after_an_event(interrupt),
         lambda: book.claim("d"),
+        lambda: after_an_event(LedgerError("no such intent")),
+        lambda: book.claim("e"),
     )
 
-    assert [1, NO, ClaimLostError, mistake, interrupt, LedgerError, 1] == [
+    assert [1, NO, ClaimLostError, mistake, interrupt, 1, LedgerError, 1] == [
         type(result) if isinstance(result, ClaimLostError | LedgerError) else result for result in results
     ]
     assert (1, None) == (crowd.commits, book.ledger.broken)
-    assert ["session_opened", "attempt", "attempt"] == book.kinds()
-    assert [("a", 1), ("d", 1)] == sorted((known.client_order_id, len(known.attempts)) for known in book.ledger.recorded(9))
+    assert ["session_opened", "attempt", "attempt", "attempt"] == book.kinds()
+    assert [("a", 1), ("d", 1), ("e", 1)] == sorted((known.client_order_id, len(known.attempts)) for known in book.ledger.recorded(9))
     verify(book.ledger.events())
 
 
@@ -189,7 +196,7 @@ def test_a_commit_that_fails_fails_all_and_the_next_chain_is_whole(book, crowd):
         book.ledger._db._connection = Failing()
 
     results = crowd.together(
-        lambda: book.claim("a", deny=break_the_disk), lambda: book.claim("b"), lambda: book.claim("c", deny=lambda: NO)
+        lambda: book.claim("a", deny=break_the_disk), lambda: book.claim("c", deny=lambda: NO), lambda: book.claim("b")
     )
 
     assert [LedgerError] * 3 == [type(result) for result in results]
@@ -307,27 +314,14 @@ def test_the_books_are_whole_after_sixty_four_threads_and_exactly_as_many_got_in
     verify(book.ledger.events())
 
 
-def test_a_transaction_of_its_own_gets_its_turn_among_many(book):
-    stop, took_s = threading.Event(), []
-    number = iter(range(10**6))
+def test_a_transaction_of_its_own_waits_its_turn_and_no_longer(book, crowd):
+    results = crowd.together(
+        lambda: book.ledger.latch("it smells"), book.claim, lambda: book.ledger.release("somebody", "it was the cheese"), book.claim
+    )
 
-    def write():
-        while not stop.is_set():
-            book.ledger.note("x", {"n": next(number)})
-
-    crew = [threading.Thread(target=write) for _ in range(16)]
-    for thread in crew:
-        thread.start()
-    for turn in range(10):
-        began_s = time.monotonic()
-        book.ledger.set_cursor("turn", str(turn))
-        took_s.append(time.monotonic() - began_s)
-    stop.set()
-    for thread in crew:
-        thread.join(PATIENCE_S)
-
-    assert "9" == book.ledger.cursor("turn")
-    assert max(took_s) < 2
+    assert ("KILL_SWITCH_LATCHED", 1, 1) == (results[1].reason, *results[2:])
+    assert ["session_opened", "latched", "latch_released", "attempt"] == book.kinds()
+    assert 3 == crowd.commits
     verify(book.ledger.events())
 
 
