@@ -111,7 +111,9 @@ class AsyncAdapter:
             raise
         return self
 
-    async def __aexit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -1,6 +1,5 @@
 """Transactions that wait share one commit, and each is as much its own as if it had been alone."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -139,7 +138,9 @@ def test_what_one_member_raises_undoes_that_member_alone(book, crowd):
     ]
     assert (1, None) == (crowd.commits, book.ledger.broken)
     assert ["session_opened", "attempt", "attempt", "attempt"] == book.kinds()
-    assert [("a", 1), ("d", 1), ("e", 1)] == sorted((known.client_order_id, len(known.attempts)) for known in book.ledger.recorded(9))
+    assert [("a", 1), ("d", 1), ("e", 1)] == sorted(
+        (known.client_order_id, len(known.attempts)) for known in book.ledger.recorded(9)
+    )
     verify(book.ledger.events())
 
 
