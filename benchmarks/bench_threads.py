@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,7 +48,7 @@ def syncs_per_order(folder: Path, *, threads: int, orders: int) -> float:
 
         def submits(count: int) -> list[Call]:
             made = [arms.order(desk, f"order-{next(numbers)}") for _ in range(count)]
-            return [lambda order=order: adapter.submit(order) for order in made]  # type: ignore[misc]
+            return [partial(adapter.submit, order) for order in made]
 
         crew.work(submits(WARM_ORDERS))
         counter.syncs = 0
@@ -65,11 +66,11 @@ def over_floor(name: str, folder: Path, *, threads: int, blocks: int, rounds: in
 
         def bare() -> float:
             sends = [made(f"flr{next(numbers):029d}") for _ in range(BATCH)]
-            return crew.work([lambda send=send: (log.append(), send(), log.append()) for send in sends])  # type: ignore[misc]
+            return crew.work([partial(_between_writes, log, send) for send in sends])
 
         def guarded() -> float:
             orders = [arms.order(desk, f"order-{next(numbers)}") for _ in range(BATCH)]
-            return crew.work([lambda order=order: adapter.submit(order) for order in orders])  # type: ignore[misc]
+            return crew.work([partial(adapter.submit, order) for order in orders])
 
         for _ in range(-(-WARM_ORDERS // BATCH)):
             guarded()
@@ -104,6 +105,12 @@ def ledger_over_log(folder: Path, *, threads: int, blocks: int, rounds: int = EV
         ledger.close()
 
 
+def _between_writes(log: floor.RawLog, send: Call) -> None:
+    log.append()
+    send()
+    log.append()
+
+
 class Crew:
     """Threads that wait for work, and share it."""
 
@@ -119,7 +126,7 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for _ in self._threads:
+        for _thread in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
             thread.join()
@@ -128,7 +135,7 @@ class Crew:
         """Make the calls, each thread its share, and return the seconds from the first to the last."""
         size = len(self._threads)
         for number in range(size):
-            self._tasks.put(calls[number::size])
+            self._tasks.put(calls[number::size])  # no thread takes a second share before all have begun
         self._gate.wait()
         started_s = time.perf_counter()
         failed = [error for error in (self._results.get() for _ in self._threads) if error is not None]

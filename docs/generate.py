@@ -164,7 +164,7 @@ def _facts(capabilities: Any, prefix: str = "") -> Iterable[tuple[str, str, str]
         if has(type(value)):
             yield from _facts(value, f"{item.name}.")
         else:
-            yield f"`{prefix}{item.name}`", _spoken(value), capabilities.sources[item.name]
+            yield f"`{prefix}{item.name}`", _spoken(value), capabilities.sources.get(item.name, "not declared")
 
 
 def _refusals(package: str) -> Iterable[str]:
@@ -181,9 +181,9 @@ def _spoken(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_spoken(item)}" for key, item in value.items())
-    if isinstance(value, tuple):
-        return ", ".join(_spoken(item) for item in value)
+        return "; ".join(f"{key}: {_spoken(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, tuple | frozenset):
+        return ", ".join(sorted(map(_spoken, value)) if isinstance(value, frozenset) else map(_spoken, value)) or "none"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return f"`{text}`" if re.search(r"[\\\[*_]", text) else text
 

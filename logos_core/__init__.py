@@ -36,15 +36,19 @@ if TYPE_CHECKING:
         Instrument,
         InvalidOrderError,
         Order,
+        OrderClass,
         OrderStatus,
         OrderType,
         Side,
+        StopLoss,
+        TakeProfit,
         TimeInForce,
     )
     from logos_core.rails.idempotency import IdempotentCache
     from logos_core.rails.rate_limit import RateLimiter
     from logos_core.rails.retry import RetryConfig
     from logos_core.reconciliation import ReconciliationReport
+    from logos_core.replacing import ReplaceEnding, ReplaceReport
 
 __version__ = "0.1.0"
 
@@ -66,6 +70,7 @@ __all__ = [
     "LogosError",
     "NotSeen",
     "Order",
+    "OrderClass",
     "OrderConflictError",
     "OrderDeniedError",
     "OrderInFlightError",
@@ -79,8 +84,12 @@ __all__ = [
     "PluginContractError",
     "RateLimiter",
     "ReconciliationReport",
+    "ReplaceEnding",
+    "ReplaceReport",
     "RetryConfig",
     "Side",
+    "StopLoss",
+    "TakeProfit",
     "TimeInForce",
     "VenueError",
     "VenueUnavailableError",
@@ -119,15 +128,19 @@ _HOMES = {
         "Instrument",
         "InvalidOrderError",
         "Order",
+        "OrderClass",
         "OrderStatus",
         "OrderType",
         "Side",
+        "StopLoss",
+        "TakeProfit",
         "TimeInForce",
     ),
     "logos_core.rails.idempotency": ("IdempotentCache",),
     "logos_core.rails.rate_limit": ("RateLimiter",),
     "logos_core.rails.retry": ("RetryConfig",),
     "logos_core.reconciliation": ("ReconciliationReport",),
+    "logos_core.replacing": ("ReplaceEnding", "ReplaceReport"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

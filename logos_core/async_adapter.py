@@ -8,15 +8,17 @@ import contextvars
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from logos_core.adapter import Adapter
 from logos_core.hookspecs import Found, NotSeen, OrderReference
-from logos_core.orders import ExecutionReport, Order
+from logos_core.orders import ExecutionReport, Number, Order
 from logos_core.reconciliation import ReconciliationReport
 from logos_core.recovery import RecoveryReport
+from logos_core.replacing import ReplaceReport
 
 if TYPE_CHECKING:  # a program without it must not load it
     from asyncio import AbstractEventLoop
@@ -78,6 +80,19 @@ class AsyncAdapter:
     async def submit(self, order: Order) -> ExecutionReport:
         """Send an order at most once; see `Adapter.submit`."""
         return await self._call(self._calls, self.adapter.submit, order)
+
+    async def replace(
+        self,
+        order: str | OrderReference,
+        *,
+        intent_id: str,
+        quantity: Number | None = None,
+        price: Number | None = None,
+        stop_price: Number | None = None,
+    ) -> ReplaceReport:
+        """Let an order go on with other numbers; see `Adapter.replace`."""
+        changed = partial(self.adapter.replace, intent_id=intent_id, quantity=quantity, price=price, stop_price=stop_price)
+        return await self._call(self._calls, changed, order)
 
     async def cancel(self, order: str | OrderReference) -> ExecutionReport:
         """Ask the venue to cancel; see `Adapter.cancel`."""

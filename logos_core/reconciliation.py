@@ -94,19 +94,31 @@ def candidates(working: list[Recorded], snapshot: VenueSnapshot) -> list[Recorde
     return [order for order in working if order.report and (order.symbol, order.report.venue_order_id) not in shown]
 
 
-def strangers(snapshot: VenueSnapshot, knows: Callable[[str], bool], prefix: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the venue's orders that the ledger does not know: ours by their prefix, and foreign ones."""
+def strangers(
+    snapshot: VenueSnapshot, knows: Callable[[str], bool], knows_order: Callable[[str, str], bool], prefix: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the venue's orders that the ledger does not know: ours by their prefix, and foreign ones.
+
+    A leg is known by the order that began it, or by the venue's own id once it is on record.
+    """
     ours: list[str] = []
     foreign: list[str] = []
     for report in (*snapshot.open_orders, *snapshot.changed_orders):
-        name = report.client_order_id or ""
+        name = report.leg_of or report.client_order_id or ""
         if name and knows(name):
             continue
         if name.startswith(prefix):
             ours.append(name)
-        elif not report.status.is_final:
+        elif not report.status.is_final and not knows_order(report.symbol, report.venue_order_id):
             foreign.append(report.venue_order_id)
     return tuple(dict.fromkeys(ours)), tuple(dict.fromkeys(foreign))
+
+
+def unseen_legs(legs: list[ExecutionReport], snapshot: VenueSnapshot) -> list[ExecutionReport]:
+    """Return the working legs that the snapshot shows neither on their own nor beneath the order that began them."""
+    told = (*snapshot.open_orders, *snapshot.changed_orders)
+    shown = {(report.symbol, report.venue_order_id) for order in told for report in (order, *order.legs)}
+    return [leg for leg in legs if (leg.symbol, leg.venue_order_id) not in shown]
 
 
 def differences(recorded: Recorded, report: ExecutionReport) -> list[Difference]:

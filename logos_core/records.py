@@ -12,7 +12,7 @@ from attrs import frozen
 
 from logos_core.hookspecs import OrderReference, PreparedOrder, VenueSnapshot
 from logos_core.lifecycle import IntentState
-from logos_core.orders import ExecutionReport, Order, OrderRequest
+from logos_core.orders import Decision, ExecutionReport, OrderRequest
 
 
 class AttemptOutcome(StrEnum):
@@ -67,8 +67,9 @@ class Recorded:
     Attributes:
         payload: the caller's order; None for an order that was adopted from the venue and not claimed yet.
         request: the order as sent; None for an adopted one.
-        report: the venue's latest word on the primary order, with all executions on record.
+        report: the venue's latest word on the primary order, with its legs and all executions on record.
         duplicates: venue order ids beyond the primary. There must never be any.
+        replaces: the client order id of the order whose place this one was to take, or None.
     """
 
     id: int
@@ -84,6 +85,7 @@ class Recorded:
     attempts: tuple[Attempt, ...]
     report: ExecutionReport | None
     duplicates: tuple[str, ...]
+    replaces: str | None = None
 
     def reference(self) -> OrderReference:
         """Return how to find the order at the venue."""
@@ -102,16 +104,19 @@ class Claim:
     """An attempt about to be made durable.
 
     Attributes:
+        decision: what the caller decided, under the caller's name for it.
+        replaces: the client order id of the order whose place it takes, or None.
         proven_attempt: the latest attempt that a proof on record is about. It allows a further one although that one is unknown; a
             proof older than the latest attempt allows nothing.
     """
 
-    order: Order
+    decision: Decision
     strategy: str
     prepared: PreparedOrder
     send_by: datetime
     valid_until: datetime
     proven_attempt: int | None = None
+    replaces: str | None = None
 
 
 class ClaimLostError(Exception):

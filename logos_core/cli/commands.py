@@ -30,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     "rehearse": Command("rehearse", "rehearse", "Run a whole guarded session, kill it in the middle, recover and reconcile."),
     "submit": Command("orders", "submit", "Send one order, at most once."),
     "cancel": Command("orders", "cancel", "Ask the venue to cancel an order; may be repeated."),
+    "replace": Command("orders", "replace", "Let an order go on with other numbers; the same name never makes a second one."),
     "orders": Command("reading", "orders", "List the orders on record; asks no venue."),
     "show": Command("reading", "show", "Tell the whole story of one intent; asks no venue."),
     "recover": Command("settling", "recover", "Find out what became of everything that dead sessions left open."),

@@ -14,6 +14,8 @@ from logos_core.orders import (
     OrderStatus,
     OrderType,
     Side,
+    StopLoss,
+    TakeProfit,
     TimeInForce,
 )
 
@@ -24,7 +26,7 @@ def dump(body: Mapping[str, Any]) -> str:
 
 
 def request_body(request: OrderRequest) -> dict[str, Any]:
-    """Return an order as stored."""
+    """Return an order as stored; a term that is not set is left out."""
     return {
         "client_order_id": request.client_order_id,
         "symbol": request.symbol,
@@ -33,25 +35,40 @@ def request_body(request: OrderRequest) -> dict[str, Any]:
         "quantity": request.quantity,
         "price": request.price,
         "time_in_force": request.time_in_force.value,
+        **request.spelled(),
+        **({} if request.in_place_of is None else {"in_place_of": request.in_place_of}),
     }
 
 
 def request_from(text: str) -> OrderRequest:
     """Return a stored order."""
     body = json.loads(text)
+    profit, loss = body.get("take_profit"), body.get("stop_loss")
+    terms: dict[str, Any] = {name: _decimal(body.get(name)) for name in ("notional", "stop_price", "trail_amount", "trail_percent")}
+    terms |= {name: name in body for name in ("post_only", "reduce_only", "one_cancels_other")}
     return OrderRequest(
         client_order_id=body["client_order_id"],
         symbol=body["symbol"],
         side=Side(body["side"]),
         order_type=OrderType(body["order_type"]),
-        quantity=Decimal(body["quantity"]),
+        quantity=_decimal(body["quantity"]),
         price=_decimal(body["price"]),
         time_in_force=TimeInForce(body["time_in_force"]),
+        expires_at=moment(body["expires_at"]) if "expires_at" in body else None,
+        take_profit=None if profit is None else TakeProfit(profit),
+        stop_loss=None if loss is None else StopLoss(loss, body.get("stop_loss_price")),
+        in_place_of=body.get("in_place_of"),
+        **terms,
     )
 
 
+_OPTIONAL_NUMBERS = ("stop_price", "trail_amount", "trail_percent", "notional")
+_OPTIONAL_WORDS = ("leg_of", "replaced_by")
+
+
 def report_body(report: ExecutionReport) -> dict[str, Any]:
-    """Return a report as stored: what it says, without its executions, which have rows of their own, and the raw answer."""
+    """Return a report as stored: what it says, without its legs and executions, which have rows of their own, and the raw answer."""
+    more = {name: getattr(report, name) for name in (*_OPTIONAL_NUMBERS, *_OPTIONAL_WORDS)}
     return {
         "client_order_id": report.client_order_id,
         "venue_order_id": report.venue_order_id,
@@ -65,26 +82,31 @@ def report_body(report: ExecutionReport) -> dict[str, Any]:
         "filled_quantity": report.filled_quantity,
         "average_price": report.average_price,
         "venue_time": report.venue_time,
+        **{name: value for name, value in more.items() if value is not None},
     }
 
 
-def report_from(text: str, executions: tuple[Execution, ...]) -> ExecutionReport:
-    """Return a stored report with the executions on record."""
+def report_from(text: str, executions: tuple[Execution, ...], legs: tuple[ExecutionReport, ...] = ()) -> ExecutionReport:
+    """Return a stored report with the legs and executions on record."""
     body = json.loads(text)
+    more: dict[str, Any] = {name: _decimal(body.get(name)) for name in _OPTIONAL_NUMBERS}
+    more |= {name: body.get(name) for name in _OPTIONAL_WORDS}
     return ExecutionReport(
         client_order_id=body["client_order_id"],
         venue_order_id=body["venue_order_id"],
         symbol=body["symbol"],
         side=Side(body["side"]),
         order_type=OrderType(body["order_type"]),
-        quantity=Decimal(body["quantity"]),
+        quantity=_decimal(body["quantity"]),
         price=_decimal(body["price"]),
         time_in_force=None if body["time_in_force"] is None else TimeInForce(body["time_in_force"]),
         status=OrderStatus(body["status"]),
         filled_quantity=Decimal(body["filled_quantity"]),
         average_price=_decimal(body["average_price"]),
+        legs=legs,
         executions=executions,
         venue_time=None if body["venue_time"] is None else moment(body["venue_time"]),
+        **more,
     )
 
 

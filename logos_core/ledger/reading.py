@@ -6,17 +6,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from logos_core.clock import Clock
 from logos_core.errors import LedgerError
 from logos_core.events import StoredEvent, moment
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
 from logos_core.lifecycle import IntentState
-from logos_core.orders import Execution
+from logos_core.orders import Execution, ExecutionReport
 from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded
 
 FIRST_LATCH = "SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1"
-_INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at"
+_INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, parent_intent"
 
 
 class LedgerReader:
@@ -105,12 +107,24 @@ class LedgerReader:
         return tuple(row[0] for row in self._db.rows("SELECT DISTINCT symbol FROM intents ORDER BY symbol"))
 
     def executions(self, client_order_id: str) -> tuple[Execution, ...]:
-        """Return the executions of an order."""
+        """Return the executions of an intent's orders, those of its legs included."""
         rows = self._db.rows(
-            "SELECT e.body FROM executions e JOIN intents i ON i.id = e.intent WHERE i.client_order_id = ? ORDER BY e.id",
-            client_order_id,
-        )
+            "SELECT e.body FROM intents i JOIN venue_orders v ON v.intent = i.id"
+            " JOIN executions e ON e.symbol = v.symbol AND e.venue_order_id = v.venue_order_id"
+            " WHERE i.client_order_id = ? ORDER BY e.id", client_order_id,
+        )  # fmt: skip
         return tuple(codec.execution_from(row[0]) for row in rows)
+
+    def working_legs(self) -> list[ExecutionReport]:
+        """Return the legs of linked orders that may still trade."""
+        rows = self._db.rows("SELECT report FROM venue_orders WHERE role = 'leg' ORDER BY intent, number")
+        legs = (codec.report_from(row[0], ()) for row in rows)
+        return [leg for leg in legs if not leg.status.is_final]
+
+    def knows_order(self, symbol: str, venue_order_id: str) -> bool:
+        """Say whether a venue's order is on record, as an intent's own or as a leg."""
+        found = self._db.row("SELECT 1 FROM venue_orders WHERE symbol = ? AND venue_order_id = ?", symbol, venue_order_id)
+        return found is not None
 
     def cursor(self, name: str) -> str | None:
         """Return where reading stopped."""
@@ -159,13 +173,12 @@ class LedgerReader:
         return [self._recorded(row) for row in self._db.rows(f"SELECT {_INTENT} FROM intents {where}", *bindings)]
 
     def _recorded(self, row: tuple[Any, ...]) -> Recorded:
-        intent, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at = row
+        intent, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, parent = row
         attempts = self._db.rows(
             "SELECT number, session_id, committed_at, send_by, valid_until, position, outcome FROM attempts"
             " WHERE intent = ? ORDER BY number", intent,
         )  # fmt: skip
         orders = self._db.rows("SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? ORDER BY number", intent)
-        primary = next((report for role, _, report in orders if role == "primary"), None)
         return Recorded(
             id=intent,
             client_order_id=client_order_id,
@@ -178,9 +191,33 @@ class LedgerReader:
             created_at=moment(created_at),
             updated_at=moment(updated_at),
             attempts=tuple(_attempt(attempt) for attempt in attempts),
-            report=None if primary is None else codec.report_from(primary, self.executions(client_order_id)),
+            report=self._report(symbol, orders),
             duplicates=tuple(venue_order_id for role, venue_order_id, _ in orders if role == "duplicate"),
+            replaces=None if parent is None else self._name_of(parent),
         )
+
+    def _report(self, symbol: str, orders: list[tuple[Any, ...]]) -> ExecutionReport | None:
+        """Return the primary order's report, with its legs, each with its own executions."""
+        found = {
+            role: [
+                codec.report_from(report, self._executions_of(symbol, venue_order_id))
+                for known, venue_order_id, report in orders
+                if known == role
+            ]
+            for role in ("primary", "leg")
+        }
+        return evolve(found["primary"][0], legs=tuple(found["leg"])) if found["primary"] else None
+
+    def _executions_of(self, symbol: str, venue_order_id: str) -> tuple[Execution, ...]:
+        rows = self._db.rows(
+            "SELECT body FROM executions WHERE symbol = ? AND venue_order_id = ? ORDER BY id", symbol, venue_order_id
+        )
+        return tuple(codec.execution_from(row[0]) for row in rows)
+
+    def _name_of(self, intent: int) -> str:
+        row = self._db.row("SELECT client_order_id FROM intents WHERE id = ?", intent)
+        assert row is not None
+        return str(row[0])
 
     def _meta_value(self, name: str) -> str:
         row = self._db.row("SELECT value FROM meta WHERE name = ?", name)

@@ -28,7 +28,7 @@ from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
 from logos_core.ledger.reading import LedgerReader
 from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, TABLE, IllegalMoveError, IntentState, Move, advance, move_of
-from logos_core.orders import Execution, ExecutionReport, OrderStatus, mismatches
+from logos_core.orders import Decision, Execution, ExecutionReport, OrderClass, OrderStatus, mismatches
 from logos_core.records import (
     AttemptOutcome,
     Claim,
@@ -167,7 +167,7 @@ class SqliteLedger(LedgerReader):
         """Write an attempt and return its number."""
         self._db.require_file()
         before = self._free_intent(claim)  # somebody was first? A denial would speak of an order that may be live
-        denial = deny() or self._latch_denial()
+        denial = deny() or self.latch_denial()
         if denial:
             raise _DeniedError(denial)
         times = {"committed_at": stamp(now), "send_by": stamp(claim.send_by), "valid_until": stamp(claim.valid_until)}
@@ -195,14 +195,16 @@ class SqliteLedger(LedgerReader):
 
     def _claim_intent(self, claim: Claim, before: tuple[int, IntentState, int] | None, times: Mapping[str, str]) -> tuple[int, int]:
         """Write the intent as in flight; return it and the number of the attempt."""
-        request, order, now = claim.prepared.request, claim.order, times["committed_at"]
+        request, decision, now = claim.prepared.request, claim.decision, times["committed_at"]
         stored = codec.dump(codec.request_body(request))
         if before is None:
+            group = request.client_order_id if request.order_class is not OrderClass.SIMPLE else None
+            parent = None if claim.replaces is None else self._replaced(claim.replaces, request.client_order_id)
             self._db.write(
-                "INSERT INTO intents (client_order_id, strategy, intent_id, payload, symbol, state, request, valid_until,"
-                " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                request.client_order_id, claim.strategy, order.intent_id, codec.dump(order.payload()), order.symbol,
-                IntentState.IN_FLIGHT.value, stored, times["valid_until"], now, now,
+                "INSERT INTO intents (client_order_id, strategy, intent_id, payload, symbol, group_id, parent_intent, state, request,"
+                " valid_until, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                request.client_order_id, claim.strategy, decision.intent_id, codec.dump(decision.payload()), decision.symbol,
+                group, parent, IntentState.IN_FLIGHT.value, stored, times["valid_until"], now, now,
             )  # fmt: skip
             return self._db.inserted, 1
         intent, state, latest = before
@@ -327,6 +329,8 @@ class SqliteLedger(LedgerReader):
         if row is None:
             return False
         intent, state, request = int(row[0]), IntentState(row[1]), row[2]
+        if self._is_leg(intent, report):
+            return self._apply_leg(intent, evolve(report, leg_of=row[3]), evidence)
         if report.client_order_id is None:  # some venues repeat it only here and there; their own id has led to the intent
             report = evolve(report, client_order_id=row[3])
         if state is IntentState.IN_FLIGHT or self._belongs_to_another(intent, report):
@@ -336,8 +340,7 @@ class SqliteLedger(LedgerReader):
             self._latch(f"the venue shows another order under {report.client_order_id}: {'; '.join(wrong)}")
             return True
         if not self._is_news(intent, state, report):
-            for execution in report.executions:
-                self._write_execution(execution)
+            self._write_parts(intent, report)
             return True
         ambiguous = report.status is OrderStatus.REJECTED and state is IntentState.UNKNOWN and self._may_have_arrived(intent) > 1
         if not ambiguous:
@@ -349,6 +352,38 @@ class SqliteLedger(LedgerReader):
         self._event("reported", intent, {"state": after.value, "report": codec.report_body(report), "evidence": evidence})
         return True
 
+    def _is_leg(self, intent: int, report: ExecutionReport) -> bool:
+        """Say whether a report is about a leg: by the venue's word, or because the order is on record as one."""
+        if report.leg_of is not None:
+            return True
+        row = self._db.row(
+            "SELECT role FROM venue_orders WHERE intent = ? AND symbol = ? AND venue_order_id = ?",
+            intent, report.symbol, report.venue_order_id,
+        )  # fmt: skip
+        return row is not None and row[0] == "leg"
+
+    def _apply_leg(self, intent: int, report: ExecutionReport, evidence: Mapping[str, Any]) -> bool:
+        """Write what the venue says of a leg. The intent's state is the state of the order that began it."""
+        if self._belongs_to_another(intent, report):
+            return True
+        before = self._db.row(
+            "SELECT report FROM venue_orders WHERE symbol = ? AND venue_order_id = ?", report.symbol, report.venue_order_id
+        )
+        state = IntentState.FRESH if before is None else IntentState(codec.report_from(before[0], ()).status.value)
+        if self._is_news(intent, state, report):
+            self._write_venue_order(intent, report, leg=True)
+            self._event("leg_reported", intent, {"report": codec.report_body(report), "evidence": evidence})
+        for execution in report.executions:
+            self._write_execution(execution)
+        return True
+
+    def _write_parts(self, intent: int, report: ExecutionReport) -> None:
+        """Write the executions and the legs that a report carries."""
+        for execution in report.executions:
+            self._write_execution(execution)
+        for leg in report.legs:
+            self._apply_leg(intent, leg, {"source": "the order that began it"})
+
     def _may_have_arrived(self, intent: int) -> int:
         """Return how many attempts are not proven never to have reached the venue."""
         row = self._db.row("SELECT count(*) FROM attempts WHERE intent = ? AND outcome NOT IN ('not_sent', 'absent')", intent)
@@ -358,6 +393,10 @@ class SqliteLedger(LedgerReader):
         columns = "i.id, i.state, i.request, i.client_order_id"
         if report.client_order_id:
             found = self._db.row(f"SELECT {columns} FROM intents i WHERE i.client_order_id = ?", report.client_order_id)
+            if found:
+                return found
+        if report.leg_of:
+            found = self._db.row(f"SELECT {columns} FROM intents i WHERE i.client_order_id = ?", report.leg_of)
             if found:
                 return found
         return self._db.row(
@@ -386,8 +425,7 @@ class SqliteLedger(LedgerReader):
     def _take_report(self, intent: int, state: IntentState, report: ExecutionReport) -> IntentState:
         """Write the venue's order and executions, and return the state that follows."""
         role = self._write_venue_order(intent, report)
-        for execution in report.executions:
-            self._write_execution(execution)
+        self._write_parts(intent, report)
         if any(owner is None for owner, _ in self._executed(report)):
             self._db.write(
                 "UPDATE executions SET intent = ? WHERE symbol = ? AND venue_order_id = ? AND intent IS NULL",
@@ -405,13 +443,15 @@ class SqliteLedger(LedgerReader):
             self._latch(f"order {report.venue_order_id} of {report.client_order_id} was {state.value}, then {report.status.value}")
         return after
 
-    def _write_venue_order(self, intent: int, report: ExecutionReport) -> str:
-        """Write the venue's latest word on an order; return the order's role."""
+    def _write_venue_order(self, intent: int, report: ExecutionReport, *, leg: bool = False) -> str:
+        """Write the venue's latest word on an order; return the order's role. The first that is no leg is the primary, number 0."""
         row = self._db.row(
             "INSERT INTO venue_orders (intent, number, symbol, venue_order_id, role, report)"
-            " SELECT ?1, count(*), ?2, ?3, iif(count(*) = 0, 'primary', 'duplicate'), ?4 FROM venue_orders WHERE intent = ?1"
+            " SELECT ?1, iif(?5 OR min(number) = 0, coalesce(max(number), 0) + 1, 0), ?2, ?3,"
+            " CASE WHEN ?5 THEN 'leg' WHEN min(number) = 0 THEN 'duplicate' ELSE 'primary' END, ?4"
+            " FROM venue_orders WHERE intent = ?1"
             " ON CONFLICT (symbol, venue_order_id) DO UPDATE SET report = excluded.report RETURNING role",
-            intent, report.symbol, report.venue_order_id, codec.dump(codec.report_body(report)),
+            intent, report.symbol, report.venue_order_id, codec.dump(codec.report_body(report)), leg,
         )  # fmt: skip
         assert row is not None
         return str(row[0])
@@ -477,6 +517,55 @@ class SqliteLedger(LedgerReader):
                 intent, _ = self._intent_row(client_order_id)
                 self._event("claimed", intent, {"strategy": strategy, "intent_id": intent_id, "payload": payload})
 
+    def _replaced(self, replaces: str, client_order_id: str) -> int:
+        """Return the intent whose order is to be replaced; deny it while another replacement of it may still make an order."""
+        intent, _ = self._intent_row(replaces)
+        other = self._db.row(
+            "SELECT intent_id FROM intents WHERE parent_intent = ? AND client_order_id <> ?"
+            " AND state NOT IN ('rejected', 'not_placed')", intent, client_order_id,
+        )  # fmt: skip
+        if other is not None:
+            message = (
+                f"another replacement of this order, {other[0]!r}, is not settled; replace again under that intent id to settle it"
+            )
+            raise _DeniedError(Denial(reason="REPLACE_UNDER_WAY", message=message))
+        return intent
+
+    def begin_replacement(self, client_order_id: str, strategy: str, decision: Decision, replaces: str) -> Denial | None:
+        """Write that an order is to be replaced, before anything is done about it, or return the denial.
+
+        Does nothing if that is written already.
+        """
+        try:
+            self._begin_replacement(client_order_id, strategy, decision, replaces)
+        except _DeniedError as error:
+            return error.denial
+        return None
+
+    def _begin_replacement(self, client_order_id: str, strategy: str, decision: Decision, replaces: str) -> None:
+        now = stamp(self._clock.now())
+        with self._transaction():
+            self._db.write(
+                "INSERT INTO intents (client_order_id, strategy, intent_id, payload, symbol, parent_intent, state, created_at,"
+                " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client_order_id) DO NOTHING",
+                client_order_id, strategy, decision.intent_id, codec.dump(decision.payload()), decision.symbol,
+                self._replaced(replaces, client_order_id), IntentState.FRESH.value, now, now,
+            )  # fmt: skip
+            if self._db.changed == 1:
+                body = {"client_order_id": client_order_id, "strategy": strategy, "intent_id": decision.intent_id}
+                self._event("replacement_begun", self._db.inserted, {**body, "payload": decision.payload(), "replaces": replaces})
+
+    def close_replacement(self, client_order_id: str, evidence: Mapping[str, Any]) -> Recorded:
+        """Close a replacement that was never sent, because the order it was to replace left nothing to place."""
+        with self._transaction():
+            intent, state = self._intent_row(client_order_id)
+            after = advance(state, Move.PROVED_ABSENT)
+            self._set_state(intent, state, after, self._clock.now())
+            self._event("replacement_closed", intent, {"state": after.value, "evidence": evidence})
+        found = self.find(client_order_id)
+        assert found is not None
+        return found
+
     def close_by_person(self, client_order_id: str, by: str, because: str, evidence: Mapping[str, Any]) -> Recorded:
         """Close an unknown intent on a named person's word, and keep watching for it."""
         with self._transaction():
@@ -536,7 +625,8 @@ class SqliteLedger(LedgerReader):
         self._db.write("INSERT INTO latches (reason, latched_at) VALUES (?, ?)", reason, stamp(self._clock.now()))
         self._event("latched", None, {"reason": reason})
 
-    def _latch_denial(self) -> Denial | None:
+    def latch_denial(self) -> Denial | None:
+        """Return the denial for a new attempt while a latch is set."""
         row = self._db.row("SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1")
         if row is None:
             return None
@@ -597,11 +687,12 @@ def _attempt_body(claim: Claim, number: int) -> dict[str, Any]:
         "attempt": number,
         "client_order_id": claim.prepared.request.client_order_id,
         "strategy": claim.strategy,
-        "intent_id": claim.order.intent_id,
-        "payload": claim.order.payload(),
+        "intent_id": claim.decision.intent_id,
+        "payload": claim.decision.payload(),
         "sent": {"quantity": claim.prepared.request.quantity, "price": claim.prepared.request.price},
         "wire": claim.prepared.wire,
         "position": claim.prepared.position,
+        **({} if claim.replaces is None else {"replaces": claim.replaces}),
     }
 
 

@@ -244,7 +244,7 @@ class ScriptedVenue:
         """Begin a request and let its first byte pass the gates."""
         record = self.begin()
         record.first_byte_once()
-        if request is not None and record.operation is Operation.SUBMIT:
+        if request is not None and record.operation in {Operation.SUBMIT, Operation.REPLACE}:
             self.received.append(request)
         return record
 
@@ -262,7 +262,8 @@ class ScriptedVenue:
         self, request: OrderRequest, status: OrderStatus = OrderStatus.NEW, filled: Decimal | None = None
     ) -> ExecutionReport:
         """Return a report about an order under a venue order id of its own."""
-        done = filled if filled is not None else request.quantity if status is OrderStatus.FILLED else Decimal(0)
+        whole = request.quantity if request.quantity is not None else Decimal(1)  # what an order by notional comes to
+        done = filled if filled is not None else whole if status is OrderStatus.FILLED else Decimal(0)
         name = f"v{len(self.held) + 1}"
         trade = self._execution(name, request, done)
         if trade is not None:
@@ -279,6 +280,10 @@ class ScriptedVenue:
             status=status,
             filled_quantity=done,
             average_price=None if trade is None else trade.price,
+            stop_price=request.stop_price,
+            trail_amount=request.trail_amount,
+            trail_percent=request.trail_percent,
+            notional=request.notional,
             executions=() if trade is None else (trade,),
             venue_time=self._wire().clock.now(),
         )

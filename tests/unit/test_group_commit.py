@@ -169,7 +169,7 @@ def test_nobody_is_told_before_the_commit_of_all_is_durable(book, crowd):
 
     def look():
         time.sleep(0.05)
-        seen.append((list(crowd.ended), other.row("SELECT count(*) FROM attempts")[0]))
+        seen.append((list(crowd.ended), other.rows("SELECT count(*) FROM attempts")))
 
     def arm():
         crowd.before_commit = look
@@ -177,7 +177,7 @@ def test_nobody_is_told_before_the_commit_of_all_is_durable(book, crowd):
     crowd.together(lambda: book.claim("a", deny=arm), lambda: book.claim("b"), lambda: book.claim("c", deny=lambda: NO))
     other.close()
 
-    assert [([], 0)] == seen
+    assert [([], [(0,)])] == seen
     assert {0, 1, 2} == set(crowd.ended)
 
 
@@ -333,6 +333,7 @@ def test_closing_leaves_no_thread_and_nobody_waiting(tmp_path):
     book = Book(tmp_path / "ledger.sqlite3")
     Crowd(book.ledger).together(lambda: book.claim("a"), lambda: book.claim("b"))
     thread = book.ledger._db._writer._thread
+    assert thread is not None
     book.ledger.close()
 
     assert not thread.is_alive()

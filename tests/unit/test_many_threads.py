@@ -8,14 +8,15 @@ from dataclasses import replace
 
 from attrs import evolve
 
-from logos_core import Adapter, LogosError, OrderRejectedError
+from logos_core import Adapter, LogosError, OrderRejectedError, VenueUnavailableError
 from logos_core.events import verify
 from logos_core.lifecycle import IntentState as S
 from logos_core.orders import plain
-from logos_core.testing.rehearsal.presets import CREDENTIAL
 from logos_core.testing.rehearsal.scenario import unit_of
 
 THREADS, EACH = 25, 20
+TRIES = 20
+"""On a busy machine a first byte may come too late. Then nothing was sent, and the intent is submitted again."""
 QUANTITY = {
     "alpaca": (rb'("qty": ?")[^"]+', rb"\g<1>0"),
     "oanda": (rb'("units": ?")[^"]+', rb"\g<1>1.5"),
@@ -31,7 +32,6 @@ class Watched:
         self.doomed: set[str] = set()
         self.most = self._inside = 0
         self._lock = threading.Lock()
-        loopback.app.exchange.check_funds = False  # only what is doomed is refused
         self._app, self._handle = loopback.app, loopback.app.handle
         self._quantity = QUANTITY[loopback.name]
         loopback.app.handle = self.handle
@@ -49,17 +49,18 @@ class Watched:
         return answer
 
 
-def open_without_budget(loopback):
-    preset = loopback.preset()
-    preset.write_text(preset.read_text() + "\n[rate_limit]\nrequests = 100000\nperiod_s = 1.0\n")
-    return Adapter.open(preset, home=loopback.folder / "home", environ={CREDENTIAL: "k"})
+def outcome(adapter, order):
+    try:
+        return adapter.submit(order)
+    except LogosError as error:
+        return error
 
 
 def test_no_answer_is_mixed_up_between_threads(loopback):
     """Each thread's orders have a quantity of their own, and every fourth is refused: answers and refusals both come back to their own."""
     watched = Watched(loopback)
     unit = unit_of(loopback.instrument)
-    with open_without_budget(loopback) as adapter:
+    with Adapter.open(**loopback.unbounded()) as adapter:
 
         def submit(number):
             intent_id = f"order-{number}"
@@ -67,10 +68,11 @@ def test_no_answer_is_mixed_up_between_threads(loopback):
             name = adapter._parts.cache.client_order_id(intent_id)
             if number % 4 == 0:
                 watched.doomed.add(name)
-            try:
-                return name, order.quantity, adapter.submit(order)
-            except LogosError as error:
-                return name, order.quantity, error
+            for _ in range(TRIES):
+                result = outcome(adapter, order)
+                if not isinstance(result, VenueUnavailableError):
+                    break
+            return name, order.quantity, result
 
         with ThreadPoolExecutor(THREADS) as pool:
             done = list(pool.map(submit, range(THREADS * EACH)))

@@ -31,6 +31,7 @@ from logos_core.hookspecs import (
     PreparedOrder,
     ReconcileRequest,
     UnknownSymbolError,
+    UnsupportedOrderError,
     VenueIdentity,
     VenueSnapshot,
     View,
@@ -92,17 +93,20 @@ class BinanceVenue:
 
     @venue_hook
     def prepare(self, request: OrderRequest) -> PreparedOrder:
+        if request.trail_percent is not None and (request.trail_percent * mapping.BASIS_POINTS) % 1:
+            raise UnsupportedOrderError("trail_percent goes in steps of 0.01")
         return PreparedOrder(request=request, wire=mapping.wire_fields(request, self._market_id(request.symbol)))
 
     @venue_hook
     def submit(self, prepared: PreparedOrder) -> ExecutionReport:
         self._never_twice()
-        request, wire = prepared.request, dict(prepared.wire)
-        body = self._ask(self._exchange.privatePostOrder, wire)
-        report = mapping.report(body, _only(wire["symbol"], request.symbol))
-        if report.client_order_id != request.client_order_id:
-            raise BadAnswerError(f"the answer is about {report.client_order_id}, sent was {request.client_order_id}")
-        return report
+        return _answered(prepared, self._ask(self._exchange.privatePostOrder, dict(prepared.wire)))
+
+    @venue_hook
+    def replace(self, reference: OrderReference, prepared: PreparedOrder) -> ExecutionReport:
+        self._never_twice()
+        body = self._ask(self._exchange.privatePostOrderCancelReplace, dict(prepared.wire))
+        return _answered(prepared, mapping.successor(body))
 
     @venue_hook
     def cancel(self, reference: OrderReference) -> CancelReceipt:
@@ -318,6 +322,15 @@ def _selector(reference: OrderReference, market_id: str) -> dict[str, str]:
     if reference.venue_order_id is not None:
         return {"symbol": market_id, "orderId": reference.venue_order_id}
     return {"symbol": market_id, "origClientOrderId": reference.client_order_id}
+
+
+def _answered(prepared: PreparedOrder, body: object) -> ExecutionReport:
+    """Return what an answer says of the order that was sent, if it is about that one."""
+    request = prepared.request
+    report = mapping.report(body, _only(prepared.wire["symbol"], request.symbol))
+    if report.client_order_id != request.client_order_id:
+        raise BadAnswerError(f"the answer is about {report.client_order_id}, sent was {request.client_order_id}")
+    return report
 
 
 def _only(market_id: str, symbol: str) -> mapping.SymbolOf:

@@ -116,7 +116,8 @@ def test_an_order_may_stay_invisible_for_a_while():
         ({"type": "MARKET"}, -1106),
         ({"newClientOrderId": "a b"}, -1100),
         ({"quantity": "0.000015"}, -1013),
-        ({"stopPrice": "1"}, -1104),
+        ({"stopPrice": "1"}, -1106),
+        ({"icebergQty": "1"}, -1104),
     ],
     ids=str,
 )
