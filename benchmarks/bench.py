@@ -18,7 +18,7 @@ from typing import Any
 
 from attrs import frozen
 
-from benchmarks import bench_orders, floor, lost, startup
+from benchmarks import bench_orders, bench_threads, floor, lost, startup
 from benchmarks.arms import CORES, DESKS
 
 
@@ -129,6 +129,33 @@ def _p5(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
         return f"{found:.4f} over {size.synced_orders:,} orders", _at_most(found, 2.02)
 
     yield partial(_row, "P5", "syncs per order, one thread", "≤ 2.02", judge)
+    for threads, most in ((8, 0.6), (64, 0.10)):
+
+        def judge_many(threads: int = threads, most: float = most) -> tuple[str, Verdict]:
+            found = _alone(bench_threads.syncs_per_order, folder / str(threads), threads=threads, orders=size.synced_orders)
+            return f"{found:.4f} over {size.synced_orders:,} orders", _at_most(found, most)
+
+        yield partial(_row, "P5", f"syncs per order, {threads} threads", f"≤ {most:.2f}", judge_many)
+
+
+def _p6(size: Size, folder: Path, venues: list[str]) -> Iterator[Callable[[], Row]]:
+    for name in venues:
+
+        def judge(name: str = name) -> tuple[str, Verdict]:
+            found = _alone(bench_threads.over_floor, name, folder / name, threads=8, blocks=size.blocks)
+            return bench_threads.said(found), _at_most(found.median, 1 / 0.85, found.trouble)
+
+        yield partial(_row, "P6", f"orders/s of 8 threads ÷ FLOOR, {DESKS[name].sdk}", "≥ 0.85", judge)
+
+
+def _p7(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
+    for threads in (8, 64):
+
+        def judge(threads: int = threads) -> tuple[str, Verdict]:
+            found = _alone(bench_threads.ledger_over_log, folder / str(threads), threads=threads, blocks=size.blocks)
+            return bench_threads.said(found), _at_most(found.median, 1 / 0.55, found.trouble)
+
+        yield partial(_row, "P7", f"events/s of {threads} threads ÷ grouped raw log", "≥ 0.55", judge)
 
 
 def _p9(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
@@ -173,7 +200,7 @@ def _p14(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
     yield partial(_row, "P14", "submit with 3,000 open orders ÷ with 20", "≤ 1.1", judge)
 
 
-BUDGETS = {"P1": _p1, "P5": _p5, "P9": _p9, "P10": _p10, "P11": _p11, "P14": _p14}
+BUDGETS = {"P1": _p1, "P5": _p5, "P6": _p6, "P7": _p7, "P9": _p9, "P10": _p10, "P11": _p11, "P14": _p14}
 
 
 def _said(found: floor.Comparison | startup.Startup) -> str:

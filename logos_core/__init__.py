@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from logos_core.adapter import Adapter
+    from logos_core.async_adapter import AsyncAdapter
     from logos_core.errors import (
         AuditError,
         ChainBrokenError,
@@ -55,6 +56,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Adapter",
+    "AsyncAdapter",
     "AuditError",
     "Book",
     "ChainBrokenError",
@@ -101,6 +103,7 @@ __all__ = [
 
 _HOMES = {
     "logos_core.adapter": ("Adapter",),
+    "logos_core.async_adapter": ("AsyncAdapter",),
     "logos_core.errors": (
         "AuditError",
         "ChainBrokenError",

@@ -30,6 +30,7 @@ class LedgerReader:
         self.identity = identity
         self._db = connection
         self._watch = Connection(connection.path)
+        connection.aside = self._watch
         self._clock = clock
         self._session: str | None = None
         self.executed = Executed(connection)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import apsw
 from attrs import evolve
@@ -39,6 +39,8 @@ from logos_core.records import (
     LedgerIdentity,
     Recorded,
 )
+
+R = TypeVar("R")
 
 SCHEMA_VERSION = 1
 INDEX_OF_REPLACEMENTS = "CREATE INDEX IF NOT EXISTS intents_replacing ON intents (parent_intent) WHERE parent_intent IS NOT NULL"
@@ -156,26 +158,33 @@ class SqliteLedger(LedgerReader):
             ClaimLostError: somebody else claimed the intent first.
             LedgerError: the ledger cannot be used, or its file is no longer in its place.
         """
-        now = self._clock.now()
+        now, name = self._clock.now(), claim.prepared.request.client_order_id
+
+        def let_go(number: int) -> None:
+            self.settle(name, number, AttemptOutcome.NOT_SENT, evidence={"interrupted_before": "send"})
+
         try:
-            with self._transaction():
-                self._db.require_file()
-                before = self._free_intent(claim)  # somebody was first? A denial would speak of an order that may be live
-                denial = deny() or self.latch_denial()
-                if denial:
-                    raise _DeniedError(denial)
-                times = {"committed_at": stamp(now), "send_by": stamp(claim.send_by), "valid_until": stamp(claim.valid_until)}
-                intent, number = self._claim_intent(claim, before, times)
-                self._db.write(
-                    "INSERT INTO attempts (intent, number, session_id, committed_at, send_by, valid_until, position)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    intent, number, self._session, *times.values(), claim.prepared.position,
-                )  # fmt: skip
-                self._event("attempt", intent, {**times, **_attempt_body(claim, number)})
+            return self._transact(lambda: self._make_claim(claim, deny, now), let_go)
         except _DeniedError as error:
             return error.denial
         except apsw.ConstraintError as error:
-            raise ClaimLostError(claim.prepared.request.client_order_id) from error
+            raise ClaimLostError(name) from error
+
+    def _make_claim(self, claim: Claim, deny: Callable[[], Denial | None], now: datetime) -> int:
+        """Write an attempt and return its number."""
+        self._db.require_file()
+        before = self._free_intent(claim)  # somebody was first? A denial would speak of an order that may be live
+        denial = deny() or self.latch_denial()
+        if denial:
+            raise _DeniedError(denial)
+        times = {"committed_at": stamp(now), "send_by": stamp(claim.send_by), "valid_until": stamp(claim.valid_until)}
+        intent, number = self._claim_intent(claim, before, times)
+        self._db.write(
+            "INSERT INTO attempts (intent, number, session_id, committed_at, send_by, valid_until, position)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            intent, number, self._session, *times.values(), claim.prepared.position,
+        )  # fmt: skip
+        self._event("attempt", intent, {**times, **_attempt_body(claim, number)})
         return number
 
     def _free_intent(self, claim: Claim) -> tuple[int, IntentState, int] | None:
@@ -222,8 +231,7 @@ class SqliteLedger(LedgerReader):
         evidence: Mapping[str, Any],
     ) -> Recorded:
         """Record what became of an attempt, unless that is recorded already. Return what the ledger now holds."""
-        with self._transaction():
-            self._settle(client_order_id, number, outcome, report, evidence)
+        self._transact(lambda: self._settle(client_order_id, number, outcome, report, evidence))
         found = self.find(client_order_id)
         assert found is not None
         return found
@@ -235,9 +243,9 @@ class SqliteLedger(LedgerReader):
 
         What was just written is not read back, unless it was not written as it was said: then the record is returned, whatever it is.
         """
-        with self._transaction():
-            after = self._settle(client_order_id, number, AttemptOutcome.ACCEPTED, report, evidence)
-            known = self._executed(report)
+        after, known = self._transact(
+            lambda: (self._settle(client_order_id, number, AttemptOutcome.ACCEPTED, report, evidence), self._executed(report))
+        )
         if after is None or after.value != report.status.value:
             found = self.find(client_order_id)
             assert found is not None
@@ -320,8 +328,7 @@ class SqliteLedger(LedgerReader):
 
     def apply_report(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> Recorded | None:
         """Record what the venue says of an order; None if it is not ours. Leaves intents in flight to those who sent them."""
-        with self._transaction():
-            known = self._apply(report, evidence)
+        known = self._transact(lambda: self._apply(report, evidence))
         return self.find(report.client_order_id) if known and report.client_order_id else None
 
     def _apply(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> bool:
@@ -612,9 +619,12 @@ class SqliteLedger(LedgerReader):
 
     def note(self, kind: str, body: Mapping[str, Any], client_order_id: str | None = None) -> None:
         """Record an event that changes no state: a denial, an answer to a cancel, a reconciliation."""
-        with self._transaction():
+
+        def write() -> None:
             row = self._db.row("SELECT id FROM intents WHERE client_order_id = ?", client_order_id) if client_order_id else None
             self._event(kind, int(row[0]) if row else None, body)
+
+        self._transact(write)
 
     def set_cursor(self, name: str, value: str) -> None:
         """Remember where reading stopped."""
@@ -629,8 +639,7 @@ class SqliteLedger(LedgerReader):
 
     def latch(self, reason: str) -> None:
         """Stop new orders until a person releases the latch."""
-        with self._transaction():
-            self._latch(reason)
+        self._transact(lambda: self._latch(reason))
 
     def release(self, by: str, because: str) -> int:
         """Release every latch on a named person's word; return how many were set."""
@@ -642,13 +651,22 @@ class SqliteLedger(LedgerReader):
                 self._event("latch_released", None, {"by": by, "because": because, "latches": released})
         return released
 
+    def _transact(self, work: Callable[[], R], abandoned: Callable[[R], None] = lambda _: None) -> R:
+        """Run what may happen in many threads at once as a durable transaction, and return its result; see `Connection.run`."""
+
+        def whole() -> R:
+            result = work()
+            self._check_fills()
+            return result
+
+        return self._db.run(whole, self._forget, abandoned)
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Run a block as one durable transaction; if it is undone, so is what was remembered of it."""
         with self._db.transaction(self._forget):
             yield
-            if self._filled:
-                self._check_fills()
+            self._check_fills()
 
     def _forget(self) -> None:
         self._head = None
