@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from logos_core.adapter import Adapter
 from logos_core.hookspecs import Found, NotSeen, OrderReference
 from logos_core.orders import ExecutionReport, Number, Order
+from logos_core.positions import Book
 from logos_core.reconciliation import ReconciliationReport
 from logos_core.recovery import RecoveryReport
 from logos_core.replacing import ReplaceReport
@@ -109,6 +110,14 @@ class AsyncAdapter:
     async def reconcile(self) -> ReconciliationReport:
         """Compare the ledger with the venue; see `Adapter.reconcile`."""
         return await self._call(self._reserve, self.adapter.reconcile)
+
+    async def book(self) -> Book:
+        """Return what the executions of our orders come to; see `Adapter.book`."""
+        return await self._call(self._reserve, self.adapter.book)
+
+    async def accept_positions(self, by: str, because: str) -> None:
+        """Count positions from here on; see `Adapter.accept_positions`."""
+        await self._call(self._reserve, self.adapter.accept_positions, by, because)
 
     async def __aenter__(self) -> Self:
         import asyncio
