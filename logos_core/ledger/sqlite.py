@@ -25,9 +25,10 @@ from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.events import stamp
 from logos_core.executions import effective
 from logos_core.hookspecs import VenueSnapshot
-from logos_core.ledger import codec
+from logos_core.ledger import codec, migrations
 from logos_core.ledger.connection import Connection
 from logos_core.ledger.executed import RELINKED, Filling, overfill_text
+from logos_core.ledger.familiar import familiarity
 from logos_core.ledger.reading import LedgerReader
 from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, TABLE, IllegalMoveError, IntentState, Move, advance, move_of
 from logos_core.orders import Decision, Execution, ExecutionReport, OrderClass, OrderStatus, mismatches
@@ -36,15 +37,13 @@ from logos_core.records import (
     Claim,
     ClaimLostError,
     Denial,
+    Familiarity,
     LedgerIdentity,
     Recorded,
+    Segment,
 )
 
 R = TypeVar("R")
-
-SCHEMA_VERSION = 1
-INDEX_OF_REPLACEMENTS = "CREATE INDEX IF NOT EXISTS intents_replacing ON intents (parent_intent) WHERE parent_intent IS NOT NULL"
-
 
 _MOVES = {
     AttemptOutcome.NOT_SENT: Move.PROVED_NOT_SENT,
@@ -54,6 +53,14 @@ _MOVES = {
 }
 _OWN_FIELDS = frozenset({"kind", "at", "session"})
 """What every event says of itself; a body that said it too would take its place."""
+STORY_STAYS = (
+    "SELECT id FROM intents WHERE watched = 1 OR updated_at >= ?"
+    " OR state NOT IN ('filled', 'canceled', 'expired', 'rejected', 'not_placed')"
+    " UNION SELECT intent FROM attempts WHERE outcome IS NULL OR outcome = 'unknown'"
+    " UNION SELECT intent FROM venue_orders WHERE role = 'duplicate'"
+    " OR json_extract(report, '$.status') NOT IN ('filled', 'canceled', 'expired', 'rejected')"
+)
+"""The intents whose events are not archived: whoever looks into them finds the whole story in the ledger."""
 _ENDED = frozenset({IntentState.FILLED, IntentState.CANCELED, IntentState.EXPIRED})
 
 
@@ -98,14 +105,10 @@ class SqliteLedger(LedgerReader):
             ) from error
         if "schema_version" not in found:
             raise LedgerError(f"the ledger {path} was never finished and holds nothing; move it away and open the session again")
-        version = found["schema_version"]
-        if version != str(SCHEMA_VERSION):
-            raise LedgerError(
-                f"the ledger {path} has schema {version}, this logos knows {SCHEMA_VERSION}; install a newer logos-core"
-            )
         owner = LedgerIdentity(venue=found["venue"], environment=found["environment"], account_id=found["account_id"])
         if identity is not None and owner != identity:
             raise ConfigurationError(f"the ledger {path} belongs to {owner}, not to {identity}; name another ledger")
+        migrations.bring_up_to_date(connection, found["schema_version"])
         return cls(connection, owner, clock)
 
     def begin_session(self, session_id: str, strategy: str, process: str) -> None:
@@ -113,7 +116,6 @@ class SqliteLedger(LedgerReader):
         self._session, self._head = session_id, None
         now = self._clock.now()
         with self._transaction():
-            self._db.write(INDEX_OF_REPLACEMENTS)  # the first ledgers had none
             self._db.write(
                 "INSERT INTO sessions (session_id, opened_at, strategy, process) VALUES (?, ?, ?, ?)",
                 session_id, stamp(now), strategy, process,
@@ -121,14 +123,46 @@ class SqliteLedger(LedgerReader):
             self._event("session_opened", None, {"strategy": strategy, "process": process})
 
     def end_session(self) -> None:
-        """Close the chain, with a checkpoint over the heads of all chains."""
-        heads = self._db.rows(
-            "SELECT session_id, number, hash FROM events e WHERE number = (SELECT max(number) FROM events WHERE session_id = e.session_id)"
-        )
+        """Close the chain, with a checkpoint over the heads of all chains.
+
+        A chain that has not grown since the checkpoint before is covered by that one, whose own chain this one covers: each names the
+        event from which on it looked.
+        """
         with self._transaction():
-            checkpoint = {session: f"{number}:{hashed.hex()}" for session, number, hashed in heads}
-            self._event("session_closed", None, {"checkpoint": checkpoint})
+            since = max(int(self.cursor("checkpoint") or 0), self._archived_until() + 1)
+            heads = self._db.rows(
+                "SELECT session_id, max(number), hash FROM events NOT INDEXED WHERE sequence >= ? GROUP BY session_id", since
+            )
+            checkpoint = codec.heads_body({session: (number, hashed) for session, number, hashed in heads})
+            self._event("session_closed", None, {"checkpoint": checkpoint, "since": since})
+            self._set_cursor("checkpoint", str(self._db.inserted))
             self._db.write("UPDATE sessions SET closed_at = ? WHERE session_id = ?", stamp(self._clock.now()), self._session)
+
+    def let_go(self, segment: Segment, before: datetime) -> None:
+        """Remove the events that a segment holds, once it is durable, and remember where they are.
+
+        The story of an intent that is not over, that changed since, or that is watched stays. No other row is touched: what a later
+        submit is answered from, and what positions are summed from, is all here.
+        """
+        with self._transaction():
+            # That events never vanish is lifted here and nowhere else, and holds again before anything of this is durable.
+            self._db.write("DROP TRIGGER events_never_vanish")
+            self._db.write(
+                f"DELETE FROM events WHERE sequence <= ? AND (intent IS NULL OR intent NOT IN ({STORY_STAYS}))",
+                segment.last,
+                stamp(before),
+            )
+            self._db.write(
+                "CREATE TRIGGER events_never_vanish BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
+            )
+            self._db.write(
+                "INSERT INTO segments (number, file, sha256, first_sequence, last_sequence, heads, archived_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                segment.number, segment.file, segment.sha256, segment.first, segment.last,
+                codec.dump(codec.heads_body(segment.heads)), stamp(self._clock.now()),
+            )  # fmt: skip
+            body = {"segment": segment.number, "file": segment.file, "sha256": segment.sha256}
+            self._event("archived", None, {**body, "first": segment.first, "last": segment.last, "before": before})
 
     def bury(self, is_dead: Callable[[str], bool]) -> None:
         """Note the sessions that ended without closing, and check the file after such an end.
@@ -507,14 +541,22 @@ class SqliteLedger(LedgerReader):
         if found:
             self._latch(f"more was traded than was ordered: {overfill.order} of {overfill.client_order_id}")
 
-    def apply_snapshot(self, snapshot: VenueSnapshot) -> None:
-        """Record orders, executions and the cursor of a snapshot in one transaction."""
+    def apply_snapshot(self, snapshot: VenueSnapshot) -> Familiarity:
+        """Record orders, executions and the cursor of a snapshot in one transaction; return what of it was on record before.
+
+        Of an order about which anything is new, everything is looked at, in the order in which it was told.
+        """
+        reports = (*snapshot.changed_orders, *snapshot.open_orders)
+        found = familiarity(self._db, reports)
+        names = {report.client_order_id for report in found.news}
         with self._transaction():
-            for report in (*snapshot.changed_orders, *snapshot.open_orders):
-                self._apply(report, {"source": "reconcile"})
+            for report in reports if names else ():
+                if report.client_order_id in names:
+                    self._apply(report, {"source": "reconcile"})
             for execution in snapshot.executions:
                 self._write_execution(execution)
             self._set_cursor("reconcile", snapshot.cursor)
+        return found
 
     def adopt(self, reports: list[ExecutionReport], snapshot: VenueSnapshot | None) -> int:
         """Take over orders that the venue holds and the ledger has never heard of; return how many.
@@ -753,7 +795,7 @@ def _attempt_body(claim: Claim, number: int) -> dict[str, Any]:
 
 def _meta(identity: LedgerIdentity, now: datetime) -> dict[str, str]:
     return {
-        "schema_version": str(SCHEMA_VERSION),
+        "schema_version": str(migrations.newest_version()),
         "ledger_id": os.urandom(8).hex(),
         "created_at": stamp(now),
         "venue": identity.venue,
