@@ -136,22 +136,36 @@ def test_whatever_goes_wrong_no_quantity_is_freed_twice_and_it_is_found_out(desk
         assert agreed(adapter)
 
 
-def test_what_trades_before_the_venue_replaces_is_not_placed_again(desk, judge):
-    """The fill comes after the decision to use the venue's own request, and before the venue has read it."""
+def test_what_trades_before_the_venue_reads_the_request_is_not_placed_again(desk, judge):
+    """Binance and OANDA are asked to replace, and refuse an order that trades; at Alpaca it is cancelled, and what is left is placed."""
+    native = desk.venue != "alpaca"
     with desk.open() as adapter:
         first = adapter.submit(resting(desk))
-        desk.before("replace", lambda: judge.exchange.fill(first.venue_order_id, THREE))
+        desk.before("replace" if native else "cancel", lambda: judge.exchange.fill(first.venue_order_id, THREE))
         found = adapter.replace("first", intent_id="second", price=better(desk), quantity=EIGHT)
 
-        assert THREE == judge.traded
-        assert (desk.venue == "ccxt:binance") == (found.ending is ReplaceEnding.ORIGINAL_STANDS)  # it is told to replace no order that trades
-        assert judge.working + judge.traded <= (TEN if found.ending is ReplaceEnding.ORIGINAL_STANDS else EIGHT)
+        assert (ReplaceEnding.ORIGINAL_STANDS if native else ReplaceEnding.REPLACED) is found.ending
+        assert (TEN if native else EIGHT, THREE) == (judge.working + judge.traded, judge.traded)
         assert agreed(adapter)
+
+
+def test_alpacas_own_request_may_place_twice_what_trades_and_is_used_only_where_that_is_accepted(alpaca):
+    judge = Judge(alpaca)
+    with alpaca.open(extra=OVERLAP) as adapter:
+        first = adapter.submit(resting(alpaca))
+        alpaca.before("replace", lambda: judge.exchange.fill(first.venue_order_id, THREE))
+        found = adapter.replace("first", intent_id="second", price=better(alpaca), quantity=EIGHT)
+
+        assert (Decimal(0), THREE) == (judge.working, judge.traded)
+        assert "traded while it was replaced" in found.why
+
+
+OVERLAP = "[replace]\naccepts_overlap = true\n"
 
 
 @pytest.mark.parametrize("kind", FaultKind)
 def test_whatever_goes_wrong_with_the_venues_own_request_one_order_stands(desk, judge, kind):
-    with desk.open(timeout_s=0.4) as adapter:
+    with desk.open(timeout_s=0.4, extra=OVERLAP) as adapter:
         adapter.submit(resting(desk))
         desk.server.plan = FaultPlan([Fault(kind=kind, operation="replace", nth=1, delay_s=0.05)])
         ending = _replace(adapter, desk, EIGHT)
