@@ -41,7 +41,9 @@ def take_lock(descriptor: int, *, exclusive: bool) -> bool:
             os.lseek(descriptor, 0, os.SEEK_SET)  # what is locked is a byte, counted from where the file stands
             _msvcrt.locking(descriptor, _msvcrt.LK_NBLCK, 1)
         else:
-            raise ConfigurationError(f"{sys.platform} has neither flock nor msvcrt locks; logos needs one of them to keep sessions apart")
+            raise ConfigurationError(
+                f"{sys.platform} has neither flock nor msvcrt locks; logos needs one of them to keep sessions apart"
+            )
     except OSError:
         return False
     return True
