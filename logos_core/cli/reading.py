@@ -105,8 +105,8 @@ def _denials(ledgers: list[SqliteLedger], name: str) -> list[StoredEvent]:
     return [
         event
         for ledger in ledgers
-        for event in ledger.events()
-        if event.kind == "denied" and name in {event.fields().get("intent_id"), event.fields().get("client_order_id")}
+        for event in ledger.denials()
+        if name in {event.fields().get("intent_id"), event.fields().get("client_order_id")}
     ]
 
 

@@ -59,8 +59,11 @@ class Connection:
 
     def create_schema(self) -> None:
         """Write the empty tables, inside a transaction."""
-        script = resources.files("logos_core.ledger").joinpath("sql/schema.sql").read_text()
-        self._connection.execute(script)
+        self.script(resources.files("logos_core.ledger").joinpath("sql/schema.sql").read_text())
+
+    def script(self, statements: str) -> None:
+        """Run several statements inside a transaction."""
+        self._connection.execute(statements).fetchall()
 
     def rows(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query: what is durable, or, inside a transaction, what its own thread has written.

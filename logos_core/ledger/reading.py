@@ -19,6 +19,9 @@ from logos_core.lifecycle import IntentState
 from logos_core.orders import Execution, ExecutionReport
 from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded
 
+EVENTS_AT_ONCE = 1_000
+"""How many events are in memory at once while a ledger is read from end to end."""
+
 FIRST_LATCH = "SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1"
 _INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, parent_intent"
 
@@ -107,7 +110,7 @@ class LedgerReader:
 
     def symbols(self) -> tuple[str, ...]:
         """Return every symbol an intent was recorded for."""
-        return tuple(row[0] for row in self._db.rows("SELECT DISTINCT symbol FROM intents ORDER BY symbol"))
+        return tuple(row[0] for row in self._db.rows("SELECT symbol FROM symbols ORDER BY symbol"))
 
     def executions(self, client_order_id: str) -> tuple[Execution, ...]:
         """Return the executions of an intent's orders as they were told, those of its legs, corrections and busts included."""
@@ -120,9 +123,11 @@ class LedgerReader:
 
     def working_legs(self) -> list[ExecutionReport]:
         """Return the legs of linked orders that may still trade."""
-        rows = self._db.rows("SELECT report FROM venue_orders WHERE role = 'leg' ORDER BY intent, number")
-        legs = (codec.report_from(row[0], ()) for row in rows)
-        return [leg for leg in legs if not leg.status.is_final]
+        rows = self._db.rows(
+            "SELECT report FROM venue_orders WHERE role = 'leg'"
+            " AND json_extract(report, '$.status') NOT IN ('filled', 'canceled', 'expired', 'rejected') ORDER BY intent, number"
+        )
+        return [codec.report_from(row[0], ()) for row in rows]
 
     def knows_order(self, symbol: str, venue_order_id: str) -> bool:
         """Say whether a venue's order is on record, as an intent's own or as a leg."""
@@ -157,20 +162,28 @@ class LedgerReader:
     def events(self, client_order_id: str | None = None) -> Iterator[StoredEvent]:
         """Return all events in order, or those of one intent."""
         if client_order_id is None:
-            return self._events("")
-        return self._events("WHERE intent = (SELECT id FROM intents WHERE client_order_id = ?)", client_order_id)
+            return self._events("sequence", "")
+        return self._events("sequence", "intent = (SELECT id FROM intents WHERE client_order_id = ?) AND", client_order_id)
 
     def session_events(self) -> Iterator[StoredEvent]:
         """Return the events of this object's own session."""
-        return self._events("WHERE session_id = ?", self._session)
+        return self._events("number", "session_id = ? AND", self._session)
 
-    def _events(self, where: str, *bindings: Any) -> Iterator[StoredEvent]:
+    def denials(self) -> Iterator[StoredEvent]:
+        """Return every denial."""
+        return self._events("sequence", "kind = 'denied' AND")
+
+    def _events(self, place: str, which: str, *bindings: Any) -> Iterator[StoredEvent]:
+        """Read events page by page, in the order of a column that grows with every one of them."""
         columns = "sequence, session_id, number, kind, body, previous, hash"
-        for row in self._db.rows(f"SELECT {columns} FROM events {where} ORDER BY sequence", *bindings):
-            sequence, session_id, number, kind, body, previous, hashed = row
-            yield StoredEvent(
-                sequence=sequence, session_id=session_id, number=number, kind=kind, body=body, previous=previous, hash=hashed
-            )
+        query = f"SELECT {columns} FROM events WHERE {which} {place} > ? ORDER BY {place} LIMIT {EVENTS_AT_ONCE}"
+        last = 0
+        while rows := self._db.rows(query, *bindings, last):
+            for sequence, session_id, number, kind, body, previous, hashed in rows:
+                yield StoredEvent(
+                    sequence=sequence, session_id=session_id, number=number, kind=kind, body=body, previous=previous, hash=hashed
+                )
+            last = sequence if place == "sequence" else number
 
     def _list(self, where: str, *bindings: Any) -> list[Recorded]:
         return [self._recorded(row) for row in self._db.rows(f"SELECT {_INTENT} FROM intents {where}", *bindings)]

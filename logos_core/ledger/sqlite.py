@@ -25,7 +25,7 @@ from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.events import stamp
 from logos_core.executions import effective
 from logos_core.hookspecs import VenueSnapshot
-from logos_core.ledger import codec
+from logos_core.ledger import codec, migrations
 from logos_core.ledger.connection import Connection
 from logos_core.ledger.executed import RELINKED, Filling, overfill_text
 from logos_core.ledger.reading import LedgerReader
@@ -41,10 +41,6 @@ from logos_core.records import (
 )
 
 R = TypeVar("R")
-
-SCHEMA_VERSION = 1
-INDEX_OF_REPLACEMENTS = "CREATE INDEX IF NOT EXISTS intents_replacing ON intents (parent_intent) WHERE parent_intent IS NOT NULL"
-
 
 _MOVES = {
     AttemptOutcome.NOT_SENT: Move.PROVED_NOT_SENT,
@@ -98,14 +94,10 @@ class SqliteLedger(LedgerReader):
             ) from error
         if "schema_version" not in found:
             raise LedgerError(f"the ledger {path} was never finished and holds nothing; move it away and open the session again")
-        version = found["schema_version"]
-        if version != str(SCHEMA_VERSION):
-            raise LedgerError(
-                f"the ledger {path} has schema {version}, this logos knows {SCHEMA_VERSION}; install a newer logos-core"
-            )
         owner = LedgerIdentity(venue=found["venue"], environment=found["environment"], account_id=found["account_id"])
         if identity is not None and owner != identity:
             raise ConfigurationError(f"the ledger {path} belongs to {owner}, not to {identity}; name another ledger")
+        migrations.bring_up_to_date(connection, found["schema_version"])
         return cls(connection, owner, clock)
 
     def begin_session(self, session_id: str, strategy: str, process: str) -> None:
@@ -113,7 +105,6 @@ class SqliteLedger(LedgerReader):
         self._session, self._head = session_id, None
         now = self._clock.now()
         with self._transaction():
-            self._db.write(INDEX_OF_REPLACEMENTS)  # the first ledgers had none
             self._db.write(
                 "INSERT INTO sessions (session_id, opened_at, strategy, process) VALUES (?, ?, ?, ?)",
                 session_id, stamp(now), strategy, process,
@@ -121,13 +112,19 @@ class SqliteLedger(LedgerReader):
             self._event("session_opened", None, {"strategy": strategy, "process": process})
 
     def end_session(self) -> None:
-        """Close the chain, with a checkpoint over the heads of all chains."""
-        heads = self._db.rows(
-            "SELECT session_id, number, hash FROM events e WHERE number = (SELECT max(number) FROM events WHERE session_id = e.session_id)"
-        )
+        """Close the chain, with a checkpoint over the heads of all chains.
+
+        A chain that has not grown since the checkpoint before is covered by that one, whose own chain this one covers: each names the
+        event from which on it looked.
+        """
         with self._transaction():
+            since = int(self.cursor("checkpoint") or 0)
+            heads = self._db.rows(
+                "SELECT session_id, max(number), hash FROM events NOT INDEXED WHERE sequence >= ? GROUP BY session_id", since
+            )
             checkpoint = {session: f"{number}:{hashed.hex()}" for session, number, hashed in heads}
-            self._event("session_closed", None, {"checkpoint": checkpoint})
+            self._event("session_closed", None, {"checkpoint": checkpoint, "since": since})
+            self._set_cursor("checkpoint", str(self._db.inserted))
             self._db.write("UPDATE sessions SET closed_at = ? WHERE session_id = ?", stamp(self._clock.now()), self._session)
 
     def bury(self, is_dead: Callable[[str], bool]) -> None:
@@ -753,7 +750,7 @@ def _attempt_body(claim: Claim, number: int) -> dict[str, Any]:
 
 def _meta(identity: LedgerIdentity, now: datetime) -> dict[str, str]:
     return {
-        "schema_version": str(SCHEMA_VERSION),
+        "schema_version": str(migrations.newest_version()),
         "ledger_id": os.urandom(8).hex(),
         "created_at": stamp(now),
         "venue": identity.venue,
