@@ -39,7 +39,6 @@ from logos_core.reconciliation import (
     unseen_legs,
     verdict,
 )
-from logos_core.records import Recorded
 from logos_core.recovery import RecoveryReport, recover
 from logos_core.replacing import ReplaceReport, Replacing
 from logos_core.resolution import Standing
@@ -243,24 +242,28 @@ class Adapter:
 
     def _reconcile(self) -> ReconciliationReport:
         parts = self._parts
-        before = {recorded.client_order_id for recorded in parts.ledger.working()}
+        before = {name for name, _, _ in parts.ledger.working_orders()}
         request = ReconcileRequest(cursor=parts.ledger.cursor("reconcile"), symbols=parts.ledger.symbols(), prefix=PREFIX)
         try:
             parts.limiter.take()
             snapshot = parts.venue.reconcile(request)
         except VenueAskError as error:
             return self._concluded(ReconciliationReport(verdict=Agreement.COULD_NOT_ASK, error=str(error)))
-        parts.ledger.apply_snapshot(snapshot)
+        told = parts.ledger.apply_snapshot(snapshot)
         positions = self._baselines.compare(snapshot, request)
-        untracked, foreign = strangers(snapshot, parts.ledger.knows, parts.ledger.knows_order, PREFIX)
-        still = [recorded for recorded in parts.ledger.working() if recorded.client_order_id in before]
-        missing, moving, unasked = self._ask_for(candidates(still, snapshot))
+        knows = told.known.__contains__
+        untracked, foreign = strangers(snapshot, knows, parts.ledger.knows_order, PREFIX)
+        unseen = [name for name in candidates(parts.ledger.working_orders(), snapshot) if name in before]
+        missing, moving, unasked = self._ask_for(unseen)
         missing += self._missing_legs(unseen_legs(parts.ledger.working_legs(), snapshot))
-        different, moved = self._compare(snapshot.open_orders)
+        news = {report.client_order_id for report in told.news}
+        different, moved = self._compare(
+            [report for report in snapshot.open_orders if report.client_order_id in news or report.status.is_final]
+        )
         unsettled = tuple(recorded.client_order_id for recorded in parts.ledger.unsettled())
         found = ReconciliationReport(
             verdict=Agreement.AGREES,
-            checked=len(compared(before, snapshot, parts.ledger.knows, PREFIX).difference(unsettled)),
+            checked=len(compared(before, snapshot, knows, PREFIX).difference(unsettled)),
             missing_remote=tuple(missing),
             untracked_remote=untracked,
             foreign_remote=foreign,
@@ -335,12 +338,12 @@ class Adapter:
                 return recorded.reference()
         raise LookupError(f"no order of strategy {self._parts.strategy!r} has the intent id {order!r}; see `logos orders`")
 
-    def _ask_for(self, orders: list[Recorded]) -> tuple[list[str], list[str], str | None]:
+    def _ask_for(self, names: list[str]) -> tuple[list[str], list[str], str | None]:
         """Ask by name for working orders that the open list does not show: missing ones, moving ones, and why one could not be asked."""
         missing: list[str] = []
         moving: list[str] = []
         unasked: str | None = None
-        for recorded in orders:
+        for recorded in filter(None, map(self._parts.ledger.find, names)):
             resolution = self._parts.resolver.find_out(recorded)
             if resolution.standing is Standing.NOT_ASKED:
                 unasked = resolution.why
@@ -364,8 +367,8 @@ class Adapter:
                 missing.append(f"{leg.leg_of}: leg {leg.venue_order_id}")
         return missing
 
-    def _compare(self, reports: tuple[ExecutionReport, ...]) -> tuple[list[Difference], list[str]]:
-        """Compare the venue's open orders with the ledger; an order that has ended here meanwhile is in motion, not different."""
+    def _compare(self, reports: list[ExecutionReport]) -> tuple[list[Difference], list[str]]:
+        """Compare open orders of the venue with the ledger; an order that has ended here meanwhile is in motion, not different."""
         different: list[Difference] = []
         moved: list[str] = []
         for report in reports:

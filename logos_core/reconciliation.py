@@ -10,7 +10,7 @@ Rules:
    whoever moved it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -99,10 +99,10 @@ def compared(working: set[str], snapshot: VenueSnapshot, knows: Callable[[str], 
     return working | {name for name in shown if knows(name) or name.startswith(prefix)}
 
 
-def candidates(working: list[Recorded], snapshot: VenueSnapshot) -> list[Recorded]:
+def candidates(working: Iterable[tuple[str, str, str]], snapshot: VenueSnapshot) -> list[str]:
     """Return the working orders that the snapshot's open list does not show; each must be asked for by name."""
     shown = {(report.symbol, report.venue_order_id) for report in snapshot.open_orders}
-    return [order for order in working if order.report and (order.symbol, order.report.venue_order_id) not in shown]
+    return [name for name, symbol, venue_order_id in working if (symbol, venue_order_id) not in shown]
 
 
 def strangers(
@@ -127,7 +127,7 @@ def strangers(
 
 def unseen_legs(legs: list[ExecutionReport], snapshot: VenueSnapshot) -> list[ExecutionReport]:
     """Return the working legs that the snapshot shows neither on their own nor beneath the order that began them."""
-    told = (*snapshot.open_orders, *snapshot.changed_orders)
+    told = (*snapshot.open_orders, *snapshot.changed_orders) if legs else ()
     shown = {(report.symbol, report.venue_order_id) for order in told for report in (order, *order.legs)}
     return [leg for leg in legs if (leg.symbol, leg.venue_order_id) not in shown]
 

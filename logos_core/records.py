@@ -144,6 +144,19 @@ class ClaimLostError(Exception):
     """The intent is no longer free: somebody else claimed it first. Read it again."""
 
 
+@frozen(kw_only=True)
+class Familiarity:
+    """What of some reports is on record.
+
+    Attributes:
+        known: the client order ids among theirs, and of the orders that legs among them belong to, that the ledger knows.
+        news: the reports that say anything that is not on record just so.
+    """
+
+    known: frozenset[str]
+    news: tuple[ExecutionReport, ...]
+
+
 class Ledger(Protocol):
     """The durable memory of one account, as the path of an order uses it."""
 
@@ -174,8 +187,8 @@ class Ledger(Protocol):
     def apply_report(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> Recorded | None:
         """Record what the venue says of an order; None if it is not ours. Leaves intents in flight to those who sent them."""
 
-    def apply_snapshot(self, snapshot: VenueSnapshot) -> None:
-        """Record orders, executions and the cursor of a snapshot in one transaction."""
+    def apply_snapshot(self, snapshot: VenueSnapshot) -> Familiarity:
+        """Record orders, executions and the cursor of a snapshot in one transaction; return what of it was on record before."""
 
     def claim_adopted(self, client_order_id: str, strategy: str, intent_id: str, payload: Mapping[str, str | None]) -> None:
         """Write a caller's name under an order that was adopted without one."""

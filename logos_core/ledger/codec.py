@@ -65,11 +65,18 @@ def request_from(text: str) -> OrderRequest:
 
 _OPTIONAL_NUMBERS = ("stop_price", "trail_amount", "trail_percent", "notional")
 _OPTIONAL_WORDS = ("leg_of", "replaced_by")
+_OPTIONAL = (*_OPTIONAL_NUMBERS, *_OPTIONAL_WORDS)
+_TIME = ',"venue_time":'
+"""Begins the last part of a stored report: the keys are sorted."""
+_PLAIN = (
+    '{"average_price":%s,"client_order_id":"%s","filled_quantity":"%s","order_type":"%s","price":%s,"quantity":%s,"side":"%s",'
+    '"status":"%s","symbol":"%s","time_in_force":%s,"venue_order_id":"%s"' + _TIME
+)
 
 
 def report_body(report: ExecutionReport) -> dict[str, Any]:
     """Return a report as stored: what it says, without its legs and executions, which have rows of their own, and the raw answer."""
-    more = {name: getattr(report, name) for name in (*_OPTIONAL_NUMBERS, *_OPTIONAL_WORDS)}
+    more = {name: getattr(report, name) for name in _OPTIONAL}
     return {
         "client_order_id": report.client_order_id,
         "venue_order_id": report.venue_order_id,
@@ -85,6 +92,27 @@ def report_body(report: ExecutionReport) -> dict[str, Any]:
         "venue_time": report.venue_time,
         **{name: value for name, value in more.items() if value is not None},
     }
+
+
+def says_the_same(text: str, report: ExecutionReport) -> bool:
+    """Say whether a stored report says what a report says, the time at which it is said apart.
+
+    An order of a plain kind is spelled here at once; if that is not what is stored, it is spelled as it would be stored.
+    """
+    if all(getattr(report, name) is None for name in _OPTIONAL):
+        quick = _PLAIN % (
+            _quoted(report.average_price), report.client_order_id, report.filled_quantity, report.order_type._value_,
+            _quoted(report.price), _quoted(report.quantity), report.side._value_, report.status._value_, report.symbol,
+            "null" if report.time_in_force is None else f'"{report.time_in_force._value_}"', report.venue_order_id,
+        )  # fmt: skip
+        if text.startswith(quick):
+            return True
+    untimed, _, _ = dump(report_body(report)).rpartition(_TIME)
+    return text.rpartition(_TIME)[0] == untimed
+
+
+def _quoted(number: Decimal | None) -> str:
+    return "null" if number is None else f'"{number!s}"'
 
 
 def report_from(text: str, executions: tuple[Execution, ...], legs: tuple[ExecutionReport, ...] = ()) -> ExecutionReport:

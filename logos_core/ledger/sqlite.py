@@ -28,6 +28,7 @@ from logos_core.hookspecs import VenueSnapshot
 from logos_core.ledger import codec, migrations
 from logos_core.ledger.connection import Connection
 from logos_core.ledger.executed import RELINKED, Filling, overfill_text
+from logos_core.ledger.familiar import familiarity
 from logos_core.ledger.reading import LedgerReader
 from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, TABLE, IllegalMoveError, IntentState, Move, advance, move_of
 from logos_core.orders import Decision, Execution, ExecutionReport, OrderClass, OrderStatus, mismatches
@@ -36,6 +37,7 @@ from logos_core.records import (
     Claim,
     ClaimLostError,
     Denial,
+    Familiarity,
     LedgerIdentity,
     Recorded,
 )
@@ -504,14 +506,22 @@ class SqliteLedger(LedgerReader):
         if found:
             self._latch(f"more was traded than was ordered: {overfill.order} of {overfill.client_order_id}")
 
-    def apply_snapshot(self, snapshot: VenueSnapshot) -> None:
-        """Record orders, executions and the cursor of a snapshot in one transaction."""
+    def apply_snapshot(self, snapshot: VenueSnapshot) -> Familiarity:
+        """Record orders, executions and the cursor of a snapshot in one transaction; return what of it was on record before.
+
+        Of an order about which anything is new, everything is looked at, in the order in which it was told.
+        """
+        reports = (*snapshot.changed_orders, *snapshot.open_orders)
+        found = familiarity(self._db, reports)
+        names = {report.client_order_id for report in found.news}
         with self._transaction():
-            for report in (*snapshot.changed_orders, *snapshot.open_orders):
-                self._apply(report, {"source": "reconcile"})
+            for report in reports if names else ():
+                if report.client_order_id in names:
+                    self._apply(report, {"source": "reconcile"})
             for execution in snapshot.executions:
                 self._write_execution(execution)
             self._set_cursor("reconcile", snapshot.cursor)
+        return found
 
     def adopt(self, reports: list[ExecutionReport], snapshot: VenueSnapshot | None) -> int:
         """Take over orders that the venue holds and the ledger has never heard of; return how many.

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import apsw
 import pytest
@@ -26,14 +27,14 @@ def old(tmp_path):
 def schema(path):
     """Return every table, index and trigger of a file, without comments and spaces."""
     connection = apsw.Connection(str(path))
-    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    found: Any = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     connection.close()
     return {name: re.sub(r"\s+", "", re.sub(r"--.*", "", sql)) for name, sql in found}
 
 
 def version(path):
     connection = apsw.Connection(str(path))
-    found = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchall()
+    found: Any = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchall()
     connection.close()
     return int(found[0][0])
 
