@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from logos_core.events import Heads
 from logos_core.hookspecs import OrderReference, PreparedOrder, VenueSnapshot
 from logos_core.lifecycle import IntentState
 from logos_core.orders import Decision, ExecutionReport, OrderRequest, plain
@@ -118,6 +119,26 @@ class Recorded:
             submitted_at=first.committed_at if first else None,
             position=first.position if first else None,
         )
+
+
+@frozen(kw_only=True)
+class Segment:
+    """A file that events were archived into.
+
+    Attributes:
+        file: its name; it lies beside the ledger.
+        sha256: of the file.
+        first: the sequence number of its first event.
+        last: and of its last.
+        heads: of the chains that go on after it.
+    """
+
+    number: int
+    file: str
+    sha256: str
+    first: int
+    last: int
+    heads: Heads
 
 
 @frozen(kw_only=True)

@@ -42,6 +42,7 @@ COMMANDS: dict[str, Command] = {
         "adopting", "adopt", "Take over what the venue holds, for a ledger that is new, lost, restored or moved."
     ),
     "ledger baseline": Command("rebasing", "baseline", "Count the venue's positions from now on, on a named person's word."),
+    "ledger archive": Command("archiving", "archive", "Move old events out of a ledger into a file beside it; every intent stays."),
     "halt": Command("halting", "halt", "Stop new orders, at once; works whatever else is broken.", plain=True),
     "resume": Command("resuming", "resume", "Allow new orders again, on the word of two people."),
     "status": Command("reading", "status", "Say what is halted, unknown and running; asks no venue."),

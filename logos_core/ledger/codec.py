@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from logos_core.events import moment, one_spelling
+from logos_core.events import Heads, moment, one_spelling
 from logos_core.orders import (
     Execution,
     ExecutionKind,
@@ -172,6 +172,17 @@ def execution_from(text: str) -> Execution:
         kind=ExecutionKind(body.get("execution_kind", ExecutionKind.TRADE)),
         refers_to=body.get("refers_to"),
     )
+
+
+def heads_body(heads: Heads) -> dict[str, str]:
+    """Return the heads of chains as stored."""
+    return {session: f"{number}:{hashed.hex()}" for session, (number, hashed) in heads.items()}
+
+
+def heads_from(text: str) -> dict[str, tuple[int, bytes]]:
+    """Return stored heads."""
+    parts = {session: said.partition(":") for session, said in json.loads(text).items()}
+    return {session: (int(number), bytes.fromhex(hashed)) for session, (number, _, hashed) in parts.items()}
 
 
 def _decimal(text: str | None) -> Decimal | None:

@@ -10,14 +10,14 @@ from attrs import evolve
 
 from logos_core.clock import Clock
 from logos_core.errors import LedgerError
-from logos_core.events import StoredEvent, moment
+from logos_core.events import Heads, StoredEvent, moment
 from logos_core.executions import effective
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
 from logos_core.ledger.executed import Executed
 from logos_core.lifecycle import IntentState
 from logos_core.orders import Execution, ExecutionReport
-from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded
+from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded, Segment
 
 EVENTS_AT_ONCE = 1_000
 """How many events are in memory at once while a ledger is read from end to end."""
@@ -168,9 +168,9 @@ class LedgerReader:
         return None if row is None else str(row[0])
 
     def events(self, client_order_id: str | None = None) -> Iterator[StoredEvent]:
-        """Return all events in order, or those of one intent."""
+        """Return all events in order that were not archived, or those of one intent that are here."""
         if client_order_id is None:
-            return self._events("sequence", "")
+            return self._events("sequence", "", after=self._archived_until())
         return self._events("sequence", "intent = (SELECT id FROM intents WHERE client_order_id = ?) AND", client_order_id)
 
     def session_events(self) -> Iterator[StoredEvent]:
@@ -181,11 +181,28 @@ class LedgerReader:
         """Return every denial."""
         return self._events("sequence", "kind = 'denied' AND")
 
-    def _events(self, place: str, which: str, *bindings: Any) -> Iterator[StoredEvent]:
+    def archived_heads(self) -> Heads:
+        """Return where the chains went on from when older events were archived."""
+        row = self._db.row("SELECT heads FROM segments ORDER BY number DESC LIMIT 1")
+        return {} if row is None else codec.heads_from(row[0])
+
+    def _archived_until(self) -> int:
+        row = self._db.row("SELECT max(last_sequence) FROM segments")
+        return int(row[0] or 0) if row else 0
+
+    def segments(self) -> list[Segment]:
+        """Return every segment that events were archived into, the oldest first."""
+        columns = "number, file, sha256, first_sequence, last_sequence, heads"
+        return [
+            Segment(number=number, file=file, sha256=sha256, first=first, last=last, heads=codec.heads_from(heads))
+            for number, file, sha256, first, last, heads in self._db.rows(f"SELECT {columns} FROM segments ORDER BY number")
+        ]
+
+    def _events(self, place: str, which: str, *bindings: Any, after: int = 0) -> Iterator[StoredEvent]:
         """Read events page by page, in the order of a column that grows with every one of them."""
         columns = "sequence, session_id, number, kind, body, previous, hash"
         query = f"SELECT {columns} FROM events WHERE {which} {place} > ? ORDER BY {place} LIMIT {EVENTS_AT_ONCE}"
-        last = 0
+        last = after
         while rows := self._db.rows(query, *bindings, last):
             for sequence, session_id, number, kind, body, previous, hashed in rows:
                 yield StoredEvent(

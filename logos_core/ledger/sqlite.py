@@ -40,6 +40,7 @@ from logos_core.records import (
     Familiarity,
     LedgerIdentity,
     Recorded,
+    Segment,
 )
 
 R = TypeVar("R")
@@ -52,6 +53,14 @@ _MOVES = {
 }
 _OWN_FIELDS = frozenset({"kind", "at", "session"})
 """What every event says of itself; a body that said it too would take its place."""
+STORY_STAYS = (
+    "SELECT id FROM intents WHERE watched = 1 OR updated_at >= ?"
+    " OR state NOT IN ('filled', 'canceled', 'expired', 'rejected', 'not_placed')"
+    " UNION SELECT intent FROM attempts WHERE outcome IS NULL OR outcome = 'unknown'"
+    " UNION SELECT intent FROM venue_orders WHERE role = 'duplicate'"
+    " OR json_extract(report, '$.status') NOT IN ('filled', 'canceled', 'expired', 'rejected')"
+)
+"""The intents whose events are not archived: whoever looks into them finds the whole story in the ledger."""
 _ENDED = frozenset({IntentState.FILLED, IntentState.CANCELED, IntentState.EXPIRED})
 
 
@@ -120,14 +129,41 @@ class SqliteLedger(LedgerReader):
         event from which on it looked.
         """
         with self._transaction():
-            since = int(self.cursor("checkpoint") or 0)
+            since = max(int(self.cursor("checkpoint") or 0), self._archived_until() + 1)
             heads = self._db.rows(
                 "SELECT session_id, max(number), hash FROM events NOT INDEXED WHERE sequence >= ? GROUP BY session_id", since
             )
-            checkpoint = {session: f"{number}:{hashed.hex()}" for session, number, hashed in heads}
+            checkpoint = codec.heads_body({session: (number, hashed) for session, number, hashed in heads})
             self._event("session_closed", None, {"checkpoint": checkpoint, "since": since})
             self._set_cursor("checkpoint", str(self._db.inserted))
             self._db.write("UPDATE sessions SET closed_at = ? WHERE session_id = ?", stamp(self._clock.now()), self._session)
+
+    def let_go(self, segment: Segment, before: datetime) -> None:
+        """Remove the events that a segment holds, once it is durable, and remember where they are.
+
+        The story of an intent that is not over, that changed since, or that is watched stays. No other row is touched: what a later
+        submit is answered from, and what positions are summed from, is all here.
+        """
+        with self._transaction():
+            self._db.write(
+                "DROP TRIGGER events_never_vanish"
+            )  # lifted in here and nowhere else, and back before anything is durable
+            self._db.write(
+                f"DELETE FROM events WHERE sequence <= ? AND (intent IS NULL OR intent NOT IN ({STORY_STAYS}))",
+                segment.last,
+                stamp(before),
+            )
+            self._db.write(
+                "CREATE TRIGGER events_never_vanish BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
+            )
+            self._db.write(
+                "INSERT INTO segments (number, file, sha256, first_sequence, last_sequence, heads, archived_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                segment.number, segment.file, segment.sha256, segment.first, segment.last,
+                codec.dump(codec.heads_body(segment.heads)), stamp(self._clock.now()),
+            )  # fmt: skip
+            body = {"segment": segment.number, "file": segment.file, "sha256": segment.sha256}
+            self._event("archived", None, {**body, "first": segment.first, "last": segment.last, "before": before})
 
     def bury(self, is_dead: Callable[[str], bool]) -> None:
         """Note the sessions that ended without closing, and check the file after such an end.

@@ -7,6 +7,7 @@ from benchmarks import history
 from logos_core.clock import ManualClock
 from logos_core.events import verify
 from logos_core.ledger.sqlite import SqliteLedger
+from logos_core.testing.scripted import SYMBOL
 
 ORDERS = {"filled": 3, "working": 2, "unknown": 2, "in flight": 1}
 
@@ -37,4 +38,4 @@ def test_a_bulk_history_is_a_ledger(tmp_path):
     ledger.close()
 
     assert {history.SESSION} == set(found[0])
-    assert ({"filled": 3, "new": 2, "unknown": 2, "in_flight": 1}, 3, (history.scripted.SYMBOL,)) == found[1:]
+    assert ({"filled": 3, "new": 2, "unknown": 2, "in_flight": 1}, 3, (SYMBOL,)) == found[1:]

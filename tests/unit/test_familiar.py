@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from attrs import evolve, fields
@@ -13,7 +14,7 @@ from logos_core.records import AttemptOutcome as A
 from tests.unit.making import execution_of, report_of
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
-OTHER = {
+OTHER: dict[str, Any] = {
     "client_order_id": "lgs2", "venue_order_id": "v2", "symbol": "ETH/USDT", "side": Side.SELL, "order_type": OrderType.STOP,
     "quantity": Decimal(2), "price": Decimal(101), "time_in_force": TimeInForce.DAY, "status": OrderStatus.CANCELED,
     "filled_quantity": Decimal("0.5"), "average_price": Decimal(99), "stop_price": Decimal(90), "trail_amount": Decimal(1),
