@@ -231,6 +231,16 @@ def test_events_are_append_only_before_and_after(old):
         archive.archive(old.ledger, year_end(old))
 
 
+def test_a_segment_and_its_place_are_durable_before_anything_is_removed(old, monkeypatch):
+    said = []
+    real, let_go = os.fsync, old.ledger.let_go
+    monkeypatch.setattr(os, "fsync", lambda descriptor: [said.append(os.readlink(f"/proc/self/fd/{descriptor}")), real(descriptor)])
+    monkeypatch.setattr(old.ledger, "let_go", lambda *given: [said.append("removed"), let_go(*given)])
+    segment = archived(old)
+
+    assert [str(old.path.with_name(f".{segment.file}")), str(old.path.parent), "removed"] == said
+
+
 def test_a_segment_that_cannot_be_written_leaves_the_ledger_as_it_was(old, monkeypatch):
     before = list(old.ledger.events())
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
