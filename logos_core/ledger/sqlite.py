@@ -145,9 +145,8 @@ class SqliteLedger(LedgerReader):
         submit is answered from, and what positions are summed from, is all here.
         """
         with self._transaction():
-            self._db.write(
-                "DROP TRIGGER events_never_vanish"
-            )  # lifted in here and nowhere else, and back before anything is durable
+            # That events never vanish is lifted here and nowhere else, and holds again before anything of this is durable.
+            self._db.write("DROP TRIGGER events_never_vanish")
             self._db.write(
                 f"DELETE FROM events WHERE sequence <= ? AND (intent IS NULL OR intent NOT IN ({STORY_STAYS}))",
                 segment.last,
