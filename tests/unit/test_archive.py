@@ -238,12 +238,19 @@ def test_events_are_append_only_before_and_after(old):
 
 
 def test_a_segment_and_its_place_are_durable_before_anything_is_removed(old, monkeypatch):
-    said = []
-    real, let_go = os.fsync, old.ledger.let_go
-    monkeypatch.setattr(
-        os, "fsync", lambda descriptor: [said.append(str(Path(f"/proc/self/fd/{descriptor}").readlink())), real(descriptor)]
-    )
-    monkeypatch.setattr(old.ledger, "let_go", lambda *given: [said.append("removed"), let_go(*given)])
+    said: list[str] = []
+    sync, let_go = os.fsync, old.ledger.let_go
+
+    def noted_sync(descriptor):
+        sync(descriptor)
+        said.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+    def noted_removal(*given):
+        said.append("removed")
+        let_go(*given)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(old.ledger, "let_go", noted_removal)
     segment = archived(old)
 
     assert [str(old.path.with_name(f".{segment.file}")), str(old.path.parent), "removed"] == said
