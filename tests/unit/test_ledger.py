@@ -707,7 +707,7 @@ def test_each_checkpoint_goes_on_where_the_last_one_stopped_and_together_they_co
     assert [["dead", "s0"], ["s0", "s1"], ["s1", "s2"], ["dead", "last", "s2"]] == [
         sorted(event.fields()["checkpoint"]) for event in closed
     ]
-    assert [0, *(event.sequence for event in closed[:-1])] == [event.fields()["since"] for event in closed]
+    assert [1, *(event.sequence for event in closed[:-1])] == [event.fields()["since"] for event in closed]
     assert {name: f"{number}:{head.hex()}" for name, (number, head) in heads.items() if name != "last"} == {
         name: head for name, head in told.items() if name != "last"
     }
