@@ -103,19 +103,24 @@ def says_the_same(text: str, report: ExecutionReport) -> bool:
     An order of a plain kind is spelled here at once; if that is not what is stored, it is spelled as it would be stored.
     """
     if _optional(report) == _NOT_SET:
+        average, price, quantity, time_in_force = report.average_price, report.price, report.quantity, report.time_in_force
         quick = _PLAIN % (
-            _quoted(report.average_price), report.client_order_id, report.filled_quantity, report.order_type._value_,
-            _quoted(report.price), _quoted(report.quantity), report.side._value_, report.status._value_, report.symbol,
-            "null" if report.time_in_force is None else f'"{report.time_in_force._value_}"', report.venue_order_id,
-        )  # fmt: skip
+            "null" if average is None else f'"{average!s}"',
+            report.client_order_id,
+            report.filled_quantity,
+            report.order_type._value_,
+            "null" if price is None else f'"{price!s}"',
+            "null" if quantity is None else f'"{quantity!s}"',
+            report.side._value_,
+            report.status._value_,
+            report.symbol,
+            "null" if time_in_force is None else f'"{time_in_force._value_}"',
+            report.venue_order_id,
+        )
         if text.startswith(quick):
             return True
     untimed, _, _ = dump(report_body(report)).rpartition(_TIME)
     return text.rpartition(_TIME)[0] == untimed
-
-
-def _quoted(number: Decimal | None) -> str:
-    return "null" if number is None else f'"{number!s}"'
 
 
 def report_from(text: str, executions: tuple[Execution, ...], legs: tuple[ExecutionReport, ...] = ()) -> ExecutionReport:

@@ -97,13 +97,10 @@ class LedgerReader:
         """Return intents whose order may still trade."""
         return self._list("WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel') ORDER BY id")
 
-    def working_orders(self) -> list[tuple[str, str, str]]:
-        """Return the orders that may still trade: client order id, symbol and venue order id, without all that is known of them."""
-        rows = self._db.rows(
-            "SELECT i.client_order_id, v.symbol, v.venue_order_id FROM intents i JOIN venue_orders v ON v.intent = i.id AND v.number = 0"
-            " WHERE i.state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel') ORDER BY i.id"
-        )
-        return [(name, symbol, venue_order_id) for name, symbol, venue_order_id in rows]
+    def working_names(self) -> set[str]:
+        """Return the client order ids of the intents whose order may still trade."""
+        states = "'pending_new', 'new', 'partially_filled', 'pending_cancel'"
+        return {row[0] for row in self._db.rows(f"SELECT client_order_id FROM intents WHERE state IN ({states})")}
 
     def duplicates(self) -> list[str]:
         """Return the venue orders beyond the first for one intent. There must never be any."""
