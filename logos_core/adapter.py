@@ -187,6 +187,7 @@ class Adapter:
 
         Raises:
             LookupError: no such order is known here.
+            OrderRejectedError, OrderNotPlacedError: there is no order to replace, on record.
             OrderDeniedError: we refused; the order stands as it was. Mend the cause and replace again.
             VenueUnavailableError: provably nothing was replaced. Replace again later, under the same intent id.
             OutcomeUnknownError: nobody knows yet which order stands. Replace again under the same intent id to find out.
