@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,12 +15,16 @@ import pytest
 from logos_alpaca.simulator import AlpacaSimulator
 from logos_ccxt.simulator import BinanceSimulator
 from logos_core import Adapter
+from logos_core.clock import SystemClock
+from logos_core.testing.exchange import Exchange
 from logos_core.testing.server import HttpRequest, HttpResponse, LoopbackServer, VenueApp
 from logos_oanda.simulator import ACCOUNT, OandaSimulator
 
 VENUES = ("alpaca", "oanda", "ccxt:binance")
 SYMBOLS = {"alpaca": "AAPL", "oanda": "EUR_USD", "ccxt:binance": "BTC/USDT"}
 RESTING_PRICES = {"alpaca": "10", "oanda": "0.5", "ccxt:binance": "1000"}
+LAST = {"alpaca": "190", "oanda": "1.1", "ccxt:binance": "60000"}
+TICKS = {"alpaca": "0.01", "oanda": "0.00001", "ccxt:binance": "0.01"}
 _CREDENTIALS = {"alpaca": ("key_id", "secret_key"), "oanda": ("token",), "ccxt:binance": ("api_key", "secret")}
 
 
@@ -30,8 +36,26 @@ class Desk:
         self.venue = venue
         self.symbol = SYMBOLS[venue]
         self.resting_price = RESTING_PRICES[venue]
+        self.last = LAST[venue]
         self.server = LoopbackServer(_simulator(venue), hold_s=10)
         self.home = folder / "home"
+
+    @property
+    def exchange(self) -> Exchange:
+        """What the venue itself knows."""
+        return self.server.app.exchange  # type: ignore[attr-defined,no-any-return]
+
+    def price(self, factor: float | str) -> Decimal:
+        """Return a part of the price at which the market began, on the grid."""
+        return (Decimal(self.last) * Decimal(str(factor))).quantize(Decimal(TICKS[self.venue]))
+
+    def move(self, factor: float | str) -> None:
+        """Let the market go to a part of the price at which it began."""
+        self.exchange.move_price(self.symbol, self.price(factor))
+
+    def sent(self, operation: str = "submit") -> int:
+        """Return how many requests of a kind have left."""
+        return sum(entry.operation == operation for entry in self.server.wire)
 
     def preset(self, *, strategy: str = "test", timeout_s: float = 2.0, extra: str = "") -> Path:
         credentials = "\n".join(f'{name} = "env:LOGOS_SIMULATOR_KEY"' for name in _CREDENTIALS[self.venue])
@@ -71,6 +95,25 @@ def _simulator(venue: str) -> VenueApp:
     if venue == "alpaca":
         return AlpacaSimulator(requests_per_minute=None)
     return OandaSimulator(fee_rate=Decimal("0.001")) if venue == "oanda" else BinanceSimulator()
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less: the simulators show at once what they have accepted."""
+    monkeypatch.setattr(SystemClock, "sleep", lambda _self, seconds: time.sleep(min(seconds, 0.02)))
+
+
+@pytest.fixture
+def make_desk(tmp_path: Path) -> Iterator[Callable[[str], Desk]]:
+    """Makes the desk of a test that says itself at which venue."""
+    with ExitStack() as stack:
+
+        def make(venue: str) -> Desk:
+            made = Desk(tmp_path, venue)
+            stack.enter_context(made.server)
+            return made
+
+        yield make
 
 
 @pytest.fixture(params=VENUES)
