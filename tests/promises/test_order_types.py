@@ -300,3 +300,16 @@ def test_an_order_with_a_stop_price_goes_on_with_another(make_desk, venue, kind,
 
         assert S.FILLED is known(adapter, "second").status
         assert QUANTITIES[venue] / 2 == sum(order.filled_quantity for order in desk.exchange.orders())
+
+
+@pytest.mark.parametrize(("venue", "kind", "feature"), stops("plain"))
+def test_a_stop_on_the_wrong_side_of_the_market_trades_at_once_or_is_refused(make_desk, venue, kind, feature):
+    desk = make_desk(venue)
+    with desk.open() as adapter:
+        changes = {"stop_price": desk.price(0.99)} | ({"price": desk.price(1.01)} if kind is OrderType.STOP_LIMIT else {})
+        try:
+            adapter.submit(order_of(desk, kind, feature, None, "late", **changes))
+            assert QUANTITIES[venue] == known(adapter, "late").filled_quantity
+        except OrderRejectedError as error:
+            assert error.venue_code and not desk.exchange.orders()
+        assert agrees(adapter)
