@@ -15,7 +15,11 @@ import pytest
 from logos_alpaca.simulator import AlpacaSimulator
 from logos_ccxt.simulator import BinanceSimulator
 from logos_core import Adapter
+from logos_core.adoption import adopt
 from logos_core.clock import SystemClock
+from logos_core.home import Home
+from logos_core.ledger.sqlite import SqliteLedger
+from logos_core.session import register
 from logos_core.testing.exchange import Exchange
 from logos_core.testing.server import HttpRequest, HttpResponse, LoopbackServer, VenueApp
 from logos_oanda.simulator import ACCOUNT, OandaSimulator
@@ -43,7 +47,7 @@ class Desk:
     @property
     def exchange(self) -> Exchange:
         """What the venue itself knows."""
-        return self.server.app.exchange  # type: ignore[attr-defined,no-any-return]
+        return self.server.app.exchange
 
     def price(self, factor: float | str) -> Decimal:
         """Return a part of the price at which the market began, on the grid."""
@@ -128,3 +132,23 @@ def alpaca(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path, "alpaca")
     with made.server:
         yield made
+
+
+def lose_ledger(desk: Desk) -> Path:
+    """Delete the one ledger of a desk; return where it was."""
+    (entry,) = Home(desk.home).ledgers()
+    for path in entry.path.parent.glob(entry.path.name + "*"):
+        path.unlink()
+    return entry.path
+
+
+def adopt_into(desk: Desk, adapter_of_another_home: Adapter, path: Path) -> int:
+    """What `logos ledger adopt` does, without its command line."""
+    parts = adapter_of_another_home._parts
+    ledger = SqliteLedger.create(path, parts.ledger.identity, SystemClock())
+    ledger.begin_session("adoption", "adopt", "test")
+    adopted = adopt(parts.venue, ledger, (desk.symbol,))
+    ledger.end_session()
+    register(Home(desk.home), ledger)
+    ledger.close()
+    return adopted

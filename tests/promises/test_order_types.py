@@ -129,9 +129,9 @@ def test_what_is_not_declared_is_denied_before_anything_leaves_naming_what_can_b
 
 def test_a_coin_at_alpaca_has_no_linked_orders_and_nothing_is_asked_of_the_venue(alpaca):
     with alpaca.open() as adapter:
-        given = {"quantity": 1, "price": 50000, "time_in_force": "gtc", "take_profit": 70000, "stop_loss": 40000}
+        order = Order.limit("BTC/USD", "buy", quantity=1, price=50000, time_in_force="gtc", stop_loss=40000, intent_id="linked")
         with pytest.raises(OrderDeniedError, match="coin has no linked orders"):
-            adapter.submit(Order.limit("BTC/USD", "buy", intent_id="linked", **given))
+            adapter.submit(order)
 
         assert (0, []) == (alpaca.sent(), alpaca.exchange.orders())
 
@@ -184,6 +184,7 @@ def test_a_trailing_stop_follows_the_market_and_trades_when_it_turns(make_desk, 
         desk.move(1 + away * Decimal("0.09"))
 
         assert S.NEW is known(adapter, "trail").status
+        assert known(adapter, "trail").stop_price in {None, at_venue(desk, report).stop_price.quantize(desk.price(1))}
         assert (report.trail_amount, report.trail_percent) == (
             known(adapter, "trail").trail_amount,
             known(adapter, "trail").trail_percent,
