@@ -1,11 +1,14 @@
 """Every kind of order on the command line, replacing one, and how both are told afterwards."""
 
 import itertools
+import re
+from decimal import Decimal
 
 import pytest
 
 from logos_alpaca.simulator import AlpacaSimulator
 from logos_core.testing.server import LoopbackServer
+from logos_oanda.simulator import OandaSimulator
 from tests.cli.conftest import Desk, Simulator
 
 names = map("kind-{}".format, itertools.count())
@@ -185,14 +188,26 @@ def test_a_replacement_that_did_not_come_to_be_ends_with_four(desk):
     assert 4 == gone.code
     assert gone.out.startswith("gone, not replaced: ")
 
-    report, order, _ = sent(desk, "buy", "10", "--limit", "150")
-    desk.simulator.ask("faults", {"seed": 1, "faults": [{"kind": "status_before", "operation": "replace", "status": 403}]}, "PUT")
-    try:
-        stands = desk.logos("replace", desk.preset, report["client_order_id"], "--intent-id", next(names), "--limit", "151")
-    finally:
-        desk.simulator.break_down()
 
-    assert (4, "original stands") == (stands.code, stands.out.partition(":")[0])
+def test_an_order_that_the_venue_does_not_replace_stands_and_the_command_ends_with_four(desk):
+    """It trades while OANDA is asked to replace it."""
+    with LoopbackServer(OandaSimulator()) as server:
+        desk.logos("init", "oanda", "--into", desk.folder)
+        preset = desk.folder / "oanda-simulator.toml"
+        preset.write_text(re.sub(r'base_url = ".*"', f'base_url = "{server.url}"', preset.read_text()))
+        given = ("submit", preset, "buy", "10", "EUR_USD", "--limit", "1", "--intent-id", "stands", "--json")
+        order_id, handle = desk.logos(*given).data()["venue_order_id"], server.app.handle
+
+        def traded(request):
+            if server.app.operation(request) == "replace":
+                server.app.exchange.fill(order_id, Decimal(3))
+            return handle(request)
+
+        server.app.handle = traded  # type: ignore[method-assign]
+        done = desk.logos("replace", preset, "stands", "--intent-id", "second", "--limit", "1.01")
+
+        assert (4, "original stands") == (done.code, done.out.partition(":")[0])
+        assert [order_id] == [order.order_id for order in server.app.exchange.open_orders()]
 
 
 @pytest.mark.parametrize(
