@@ -65,13 +65,15 @@ def able_to(able: Capabilities, feature: str) -> TimesInForce:
     return able.features.linked.get(LINKS[feature], {})
 
 
-def undeclared(venue: str) -> Iterator[tuple[OrderType, str, TimeInForce]]:
-    """Return every combination that a venue does not declare."""
-    for order_type, feature, time in product(OrderType, ("plain", *PLAIN, *LINKS), TimeInForce):
-        able = CAPABILITIES[venue]
-        plain, wanted = able.times_in_force.get(order_type, ()), able_to(able, feature).get(order_type, ())
-        if time not in wanted or time not in plain:
-            yield order_type, feature, time
+def undeclared(venue: str) -> Iterator[tuple[OrderType, str, TimeInForce | None]]:
+    """Return every combination that a venue does not declare; None leaves the time in force to the venue."""
+    able = CAPABILITIES[venue]
+    for order_type, feature in product(OrderType, ("plain", *PLAIN, *LINKS)):
+        wanted = able_to(able, feature).get(order_type, ())
+        allowed = {time for time in able.times_in_force.get(order_type, ()) if time in wanted}
+        for time in (*TimeInForce, None):
+            if time not in allowed and (time is not None or not allowed):
+                yield order_type, feature, time
 
 
 def side_of(feature: str) -> str:

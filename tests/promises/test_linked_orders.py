@@ -124,6 +124,8 @@ def test_a_leg_that_fills_ends_the_other_whoever_listens(make_desk, venue, featu
         assert (S.FILLED, QUANTITIES[venue]) == (report.status, report.filled_quantity)
         assert sorted([S.FILLED, S.CANCELED][: count(feature)]) == sorted(item.status for item in report.legs)
         assert 2 == len(adapter.ledger.executions(entry.client_order_id))
+        shown = adapter.lookup("group").report
+        assert (S.FILLED, QUANTITIES[venue], count(feature)) == (shown.status, shown.filled_quantity, len(shown.legs))
         assert ([], 0) == (desk.exchange.open_orders(), desk.exchange.position(desk.symbol))
         assert report == adapter.submit(group(desk, feature))
     assert 1 == desk.sent()
@@ -226,6 +228,7 @@ def test_cancelling_an_entry_that_has_filled_ends_its_legs(make_desk, venue, fea
         report = adapter.cancel("group")
 
         assert (S.FILLED, {S.CANCELED}) == (report.status, {leg.status for leg in report.legs})
+        assert count(feature) + (fills != "and is known to") == desk.sent("cancel")
         assert ([], QUANTITIES[venue]) == (desk.exchange.open_orders(), desk.exchange.position(desk.symbol))
         same_as_at(desk, adapter)
 

@@ -3,6 +3,7 @@
 The venue's own record says what was ordered, by code that shares nothing with logos.
 """
 
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -91,9 +92,17 @@ def test_what_is_declared_arrives_as_it_was_ordered_and_is_found_again(kind, mak
     assert len(kind.times) == desk.sent() - before
 
 
+@pytest.fixture
+def tokyo():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 @pytest.mark.parametrize("side", ["buy", "sell"])
-def test_a_time_to_end_arrives_in_utc_whatever_zone_the_process_lives_in(make_desk, side, monkeypatch):
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
+def test_a_time_to_end_arrives_in_utc_whatever_zone_the_process_lives_in(make_desk, side, tokyo):
     for venue in [name for name, able in CAPABILITIES.items() if T.GTD in able.times_in_force[OrderType.LIMIT]]:
         desk = make_desk(venue)
         with desk.open() as adapter:
@@ -109,9 +118,9 @@ def test_what_is_not_declared_is_denied_before_anything_leaves_naming_what_can_b
     with desk.open() as adapter:
         with_a_position(desk, adapter)
         before, denied = len(desk.server.wire), 0
-        for order_type, feature, time in undeclared(desk.venue):
+        for order_type, feature, lasts in undeclared(desk.venue):
             try:
-                order = order_of(desk, order_type, feature, time, f"{order_type}-{feature}-{time}")
+                order = order_of(desk, order_type, feature, lasts, f"{order_type}-{feature}-{lasts}")
             except (InvalidOrderError, TypeError):
                 continue  # it means nothing anywhere
             if order.order_type is not order_type:
@@ -121,7 +130,7 @@ def test_what_is_not_declared_is_denied_before_anything_leaves_naming_what_can_b
             can = able_to(able, feature) if able.times_in_force.get(order.order_type) else able.times_in_force
             denied += 1
 
-            assert caught.value.reason in DENIALS, (order_type, feature, time)
+            assert caught.value.reason in DENIALS, (order_type, feature, lasts)
             assert all(kind.value in str(caught.value) for kind in can) or caught.value.reason == "ORDER_TIME_IN_FORCE"
         assert before == len(desk.server.wire)
         assert denied > 20
@@ -180,6 +189,7 @@ def test_a_trailing_stop_follows_the_market_and_trades_when_it_turns(make_desk, 
     with desk.open() as adapter:
         with_a_position(desk, adapter)
         report = adapter.submit(order_of(desk, kind, feature, None, "trail", side=side))
+        known(adapter, "trail")
         desk.move(1 + away * Decimal("0.10"))
         desk.move(1 + away * Decimal("0.09"))
 
