@@ -378,7 +378,7 @@ def test_an_unknown_new_order_is_found_out_by_replacing_again(anew):
 def test_whoever_comes_second_with_the_same_replacement_gets_the_first_ones_order(desk, session):
     """The other session replaces it whole between this one's decision and its claim."""
     other = desk()
-    done = []
+    done: list[bool] = []
 
     def overtake(venue, request):
         if not done:
