@@ -75,7 +75,7 @@ def test_codes_that_look_final_and_are_not(code):
     "message",
     [
         "",
-        "Order would immediately match and take.",
+        "Order would immediately match and take. Maybe.",
         "Account has insufficient balance for requested action. Maybe.",
         "duplicate order sent.",
         "Unknown order sent.",
