@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         OutcomeNotRecordedError,
         OutcomeUnknownError,
         PluginContractError,
+        StreamNotReadyError,
         VenueError,
         VenueUnavailableError,
     )
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from logos_core.rails.retry import RetryConfig
     from logos_core.reconciliation import ReconciliationReport
     from logos_core.replacing import ReplaceEnding, ReplaceReport
+    from logos_core.streaming import StreamConfig, StreamState
 
 __version__ = "0.1.0"
 
@@ -87,6 +89,9 @@ __all__ = [
     "RetryConfig",
     "Side",
     "StopLoss",
+    "StreamConfig",
+    "StreamNotReadyError",
+    "StreamState",
     "TakeProfit",
     "TimeInForce",
     "VenueError",
@@ -110,6 +115,7 @@ _HOMES = {
         "OutcomeNotRecordedError",
         "OutcomeUnknownError",
         "PluginContractError",
+        "StreamNotReadyError",
         "VenueError",
         "VenueUnavailableError",
     ),
@@ -138,6 +144,7 @@ _HOMES = {
     "logos_core.rails.retry": ("RetryConfig",),
     "logos_core.reconciliation": ("ReconciliationReport",),
     "logos_core.replacing": ("ReplaceEnding", "ReplaceReport"),
+    "logos_core.streaming": ("StreamConfig", "StreamState"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
