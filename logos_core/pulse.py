@@ -7,6 +7,7 @@ Rules:
 3. A need to ask is met only by a question that began after it arose and was answered. Then it is asked once more after the venue's
    visibility lag, because what the stream has shown already may not be visible to a question yet.
 4. Questions keep a distance, and a longer one while they fail.
+5. A stream without numbers cannot show a gap, so there the venue is asked every so often, need or not.
 """
 
 from enum import StrEnum
@@ -91,14 +92,17 @@ class Healing:
     Attributes:
         pace_s: the distance between two questions.
         again_s: how long after a need arose it is asked for a second time.
+        every_s: how often to ask without a need; None for never.
         gaps_closed: how many needs other than the first connection's have been met.
     """
 
     pace_s: float
     again_s: float
+    every_s: float | None = None
     gaps_closed: int = 0
     _first_s: float | None = None
     _second_s: float | None = None
+    _routine_s: float | None = None
     _not_before_s: float = float("-inf")
     _failures: int = 0
     _open: list[Need] = field(factory=list)
@@ -111,9 +115,14 @@ class Healing:
         self._second_s = now_s + self.again_s
 
     @property
+    def is_owed(self) -> bool:
+        """Say whether there is a need that has not been met."""
+        return self._first_s is not None or self._second_s is not None
+
+    @property
     def due_s(self) -> float | None:
-        """Return when to ask next, or None if there is no need."""
-        due = [moment for moment in (self._first_s, self._second_s) if moment is not None]
+        """Return when to ask next, or None for never."""
+        due = [moment for moment in (self._first_s, self._second_s, self._routine_s) if moment is not None]
         return max(min(due), self._not_before_s) if due else None
 
     def begin(self, now_s: float) -> None:
@@ -122,6 +131,7 @@ class Healing:
         self._first_s = None
         self._second_s = None if self._second_s is None or self._second_s <= now_s else self._second_s
         self._not_before_s = now_s + self.pace_s
+        self._routine_s = None if self.every_s is None else now_s + self.every_s
 
     def answered(self) -> None:
         """Note that the venue answered, so that what it was asked for is known."""

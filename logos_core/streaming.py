@@ -4,7 +4,8 @@ Rules:
 
 1. A stream that does not say hello is an error, early and clear, when listening begins; later it is tried again, within bounds.
 2. Whatever may have been missed is asked for: after each hello, on a gap, on silence, on an event that cannot be read, on what does
-   not add up, and at the end of a connection. The question is `reconcile`, as if a person had asked.
+   not add up, at the end of a connection, and every so often where events are not numbered. The question is `reconcile`, as if a
+   person had asked.
 3. Nothing that happens here reaches a submit: errors end a connection, and show in `state`. Nothing here latches; what `reconcile`
    or the ledger finds may, as always.
 4. Two threads at most: one listens, one watches it and asks. A listening thread that does not end is not followed by another.
@@ -49,6 +50,7 @@ class StreamConfig:
         backoff_s: the first pause before connecting again; each further one doubles, until a connection has lasted.
         backoff_s_max: the longest pause.
         pace_s: the distance between two questions that the stream gives rise to. Each takes several requests of the rate budget.
+        ask_every_s: how often to ask, need or not, where events are not numbered, so that no gap shows.
         end_within_s: how long a connection may take to end.
     """
 
@@ -58,6 +60,7 @@ class StreamConfig:
     backoff_s: float = field(default=0.5, converter=float, validator=_seconds)
     backoff_s_max: float = field(default=30.0, converter=float, validator=_seconds)
     pace_s: float = field(default=5.0, converter=float, validator=_seconds)
+    ask_every_s: float = field(default=60.0, converter=float, validator=_seconds)
     end_within_s: float = field(default=10.0, converter=float, validator=_seconds)
 
 
@@ -97,7 +100,9 @@ class Listener:
         self._reconcile = reconcile
         self._bell = threading.Condition()
         self._intake = Intake(parts.ledger, parts.extensions.observe)
-        self._healing = Healing(pace_s=self._config.pace_s, again_s=parts.venue.capabilities.client_ids.visibility_lag_s)
+        able = parts.venue.capabilities
+        every_s = None if able.stream.gapless else self._config.ask_every_s
+        self._healing = Healing(pace_s=self._config.pace_s, again_s=able.client_ids.visibility_lag_s, every_s=every_s)
         self._state = StreamState()
         self._asking = self._ended = self._greeted = self._first_is_over = False
         self._closing = False
@@ -132,7 +137,7 @@ class Listener:
         return self
 
     def wait_until_whole(self, timeout_s: float) -> bool:
-        """Wait until all that may have been missed has been asked for and answered; say whether that came to be."""
+        """Wait until all that showed as missed has been asked for and answered; say whether that came to be."""
         with self._bell:
             return self._bell.wait_for(self._is_whole, timeout=timeout_s)
 
@@ -273,4 +278,4 @@ class Listener:
             self._parts.ledger.note(kind, {"why": why})
 
     def _is_whole(self) -> bool:
-        return self._greeted and not self._asking and self._healing.due_s is None and not self._intake.waiting
+        return self._greeted and not self._asking and not self._healing.is_owed and not self._intake.waiting

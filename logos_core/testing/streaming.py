@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-import random
+import random  # noqa: TID251 - a plan owns its own generator.
 import threading
 import time
 from collections import Counter

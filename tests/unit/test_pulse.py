@@ -116,3 +116,15 @@ def test_a_first_connection_closes_no_gap():
     made.answered()
 
     assert 0 == made.gaps_closed
+
+
+def test_without_numbers_the_venue_is_asked_every_so_often_and_that_is_no_need():
+    made = healing(again_s=0.0, every_s=60.0)
+    made.need(Need.CONNECTED, 0.0)
+    made.begin(0.0)
+    made.answered()
+    owed, due_s = made.is_owed, made.due_s
+    made.begin(60.0)
+    made.answered()
+
+    assert (False, 60.0, 120.0, 0) == (owed, due_s, made.due_s, made.gaps_closed)

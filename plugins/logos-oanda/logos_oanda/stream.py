@@ -87,25 +87,25 @@ class Transcript:
             self._follow(transaction)
             yield from self._report(str(number))
         elif kind in {"ORDER_FILL", "ORDER_CANCEL"}:
+            order_id = words.text(transaction, "orderID")
+            if order_id in self._orders:
+                self._orders[order_id].append(transaction)
+                yield from self._report(order_id)
+                return
             if kind == "ORDER_FILL":
                 yield from mapping.executions(transaction, self._currency)
-            yield from self._followed(words.text(transaction, "orderID"), transaction)
+            if transaction.get("clientOrderID") is not None:  # without an id it is nobody's who could have sent it from here
+                raise BadAnswerError(f"transaction {number} is about order {order_id}, which did not begin in this connection")
 
     def _follow(self, creation: Row) -> None:
         self._orders[words.text(creation, "id")] = [creation]
         while len(self._orders) > ORDERS_MAX:
             self._orders.pop(next(iter(self._orders)))
 
-    def _followed(self, order_id: str, transaction: Row) -> Iterator[ExecutionReport]:
-        if order_id in self._orders:
-            self._orders[order_id].append(transaction)
-            yield from self._report(order_id)
-        elif transaction.get("clientOrderID") is not None:  # without an id it is nobody's who could have sent it from here
-            raise BadAnswerError(f"transaction {transaction['id']} is about order {order_id}, which this connection has not seen begin")
-
     def _report(self, order_id: str) -> Iterator[ExecutionReport]:
         own = self._orders[order_id]
         if legs.parent_of(own[0]) is not None:
+            del self._orders[order_id]
             raise BadAnswerError(f"order {order_id} is a leg, whose instrument only its trade tells")
         if words.text(own[0], "type").removesuffix("_ORDER") in mapping.TYPES:
             report = mapping.history(own, order_id, self._currency)

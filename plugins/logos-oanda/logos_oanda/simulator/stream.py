@@ -1,6 +1,6 @@
 """The simulated OANDA, with its transaction stream.
 
-Sources: as in `simulator`. That the first heartbeat comes only after its five seconds is *inferred* as the worse case.
+Sources: as in the package. That the first heartbeat comes only after its five seconds is *inferred* as the worse case.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from logos_core.testing.exchange import Transaction
 from logos_core.testing.server import HttpRequest
 from logos_core.testing.streaming import Feed, Wire
 from logos_core.testing.wires import ChunkedLines
-from logos_oanda.simulator import OandaSimulator
+from logos_oanda.simulator.answers import timestamp, venue_id
+from logos_oanda.simulator.app import OandaSimulator
 
 HEARTBEAT_S = 5.0  # specification
 
@@ -57,10 +58,11 @@ class StreamingOanda(OandaSimulator):
         return True
 
     def tell(self, transaction: Transaction) -> list[bytes]:
-        return [_line(self._transaction(transaction))]
+        with self.exchange.lock:
+            return [_line(self._transaction(transaction))]
 
     def beat(self, last: int) -> bytes | None:
-        return _line({"type": "HEARTBEAT", "lastTransactionID": self.venue_id(last), "time": self.timestamp()})
+        return _line({"type": "HEARTBEAT", "lastTransactionID": venue_id(last), "time": timestamp(self._now())})
 
     def garbage(self) -> bytes:
         return b'{"type":"ORDER_FILL","id":"12'
