@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from logos_core.testing.exchange import Transaction
@@ -23,15 +24,12 @@ HEARTBEAT_S = 5.0  # specification
 
 
 class StreamingOanda(OandaSimulator):
-    """Answer as `OandaSimulator` does, and stream.
+    """Answer as `OandaSimulator` does, and stream."""
 
-    Attributes:
-        feed: What is told, and what goes wrong with it.
-    """
-
-    def __init__(self, *args: Any, **beliefs: Any) -> None:
-        super().__init__(*args, **beliefs)
-        self.feed = Feed(self.exchange, heartbeat_s=HEARTBEAT_S)
+    @cached_property
+    def feed(self) -> Feed:
+        """Return what is told, and what goes wrong with it."""
+        return Feed(self.exchange, heartbeat_s=HEARTBEAT_S)
 
     def stream(self, request: HttpRequest) -> Callable[[socket.socket, threading.Event], None] | None:
         """Return what takes a connection over, or None for a request like any other, one that is not let in included."""
