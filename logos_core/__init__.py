@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from logos_core.adapter import Adapter
+    from logos_core.async_adapter import AsyncAdapter
     from logos_core.errors import (
         AuditError,
         ChainBrokenError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from logos_core.hookspecs import Found, NotSeen, OrderReference
     from logos_core.orders import (
         Execution,
+        ExecutionKind,
         ExecutionReport,
         Fee,
         Instrument,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
         TakeProfit,
         TimeInForce,
     )
+    from logos_core.positions import Book, DayResult, InstrumentPosition
     from logos_core.rails.idempotency import IdempotentCache
     from logos_core.rails.rate_limit import RateLimiter
     from logos_core.rails.retry import RetryConfig
@@ -55,15 +58,20 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Adapter",
+    "AsyncAdapter",
     "AuditError",
+    "Book",
     "ChainBrokenError",
     "ConfigurationError",
+    "DayResult",
     "Execution",
+    "ExecutionKind",
     "ExecutionReport",
     "Fee",
     "Found",
     "IdempotentCache",
     "Instrument",
+    "InstrumentPosition",
     "InvalidOrderError",
     "LedgerAdoptionError",
     "LedgerError",
@@ -100,6 +108,7 @@ __all__ = [
 
 _HOMES = {
     "logos_core.adapter": ("Adapter",),
+    "logos_core.async_adapter": ("AsyncAdapter",),
     "logos_core.errors": (
         "AuditError",
         "ChainBrokenError",
@@ -126,6 +135,7 @@ _HOMES = {
     ),
     "logos_core.orders": (
         "Execution",
+        "ExecutionKind",
         "ExecutionReport",
         "Fee",
         "Instrument",
@@ -138,6 +148,11 @@ _HOMES = {
         "StopLoss",
         "TakeProfit",
         "TimeInForce",
+    ),
+    "logos_core.positions": (
+        "Book",
+        "DayResult",
+        "InstrumentPosition",
     ),
     "logos_core.rails.idempotency": ("IdempotentCache",),
     "logos_core.rails.rate_limit": ("RateLimiter",),

@@ -17,6 +17,8 @@ from typing import Self
 from attrs import asdict, evolve
 
 from logos_core import endings
+from logos_core.baselines import Baselines
+from logos_core.bookkeeping import Books
 from logos_core.cancellation import Cancellation
 from logos_core.events import StoredEvent
 from logos_core.hookspecs import Found, NotSeen, OrderReference, ReconcileRequest, VenueIdentity
@@ -24,6 +26,7 @@ from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import IntentState
 from logos_core.orders import ExecutionReport, Number, Order, Replacement
 from logos_core.parts import Parts
+from logos_core.positions import Book
 from logos_core.rails.idempotency import PREFIX
 from logos_core.reconciliation import (
     Agreement,
@@ -36,7 +39,6 @@ from logos_core.reconciliation import (
     unseen_legs,
     verdict,
 )
-from logos_core.records import Recorded
 from logos_core.recovery import RecoveryReport, recover
 from logos_core.replacing import ReplaceReport, Replacing
 from logos_core.resolution import Standing
@@ -61,6 +63,8 @@ class Adapter:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._submission = Submission(parts)
+        self._books = Books(parts)
+        self._baselines = Baselines(parts, self._books)
         self._cancellation = Cancellation(parts)
         self._replacing = Replacing(parts, self._submission, self._cancellation)
         self._pid = os.getpid()
@@ -240,31 +244,39 @@ class Adapter:
 
     def _reconcile(self) -> ReconciliationReport:
         parts = self._parts
-        before = {recorded.client_order_id for recorded in parts.ledger.working()}
+        before = {name for name, _, _ in parts.ledger.working_orders()}
         request = ReconcileRequest(cursor=parts.ledger.cursor("reconcile"), symbols=parts.ledger.symbols(), prefix=PREFIX)
         try:
             parts.limiter.take()
             snapshot = parts.venue.reconcile(request)
         except VenueAskError as error:
             return self._concluded(ReconciliationReport(verdict=Agreement.COULD_NOT_ASK, error=str(error)))
-        parts.ledger.apply_snapshot(snapshot)
-        untracked, foreign = strangers(snapshot, parts.ledger.knows, parts.ledger.knows_order, PREFIX)
-        still = [recorded for recorded in parts.ledger.working() if recorded.client_order_id in before]
-        missing, moving, unasked = self._ask_for(candidates(still, snapshot))
+        told = parts.ledger.apply_snapshot(snapshot)
+        positions = self._baselines.compare(snapshot, request)
+        knows = told.known.__contains__
+        untracked, foreign = strangers(snapshot, knows, parts.ledger.knows_order, PREFIX)
+        unseen = [name for name in candidates(parts.ledger.working_orders(), snapshot) if name in before]
+        missing, moving, unasked = self._ask_for(unseen)
         missing += self._missing_legs(unseen_legs(parts.ledger.working_legs(), snapshot))
-        different, moved = self._compare(snapshot.open_orders)
+        news = {report.client_order_id for report in told.news}
+        different, moved = self._compare(
+            [report for report in snapshot.open_orders if report.client_order_id in news or report.status.is_final]
+        )
         unsettled = tuple(recorded.client_order_id for recorded in parts.ledger.unsettled())
         found = ReconciliationReport(
             verdict=Agreement.AGREES,
-            checked=len(compared(before, snapshot, parts.ledger.knows, PREFIX).difference(unsettled)),
+            checked=len(compared(before, snapshot, knows, PREFIX).difference(unsettled)),
             missing_remote=tuple(missing),
             untracked_remote=untracked,
             foreign_remote=foreign,
             different=tuple(different),
-            in_motion=(*moving, *moved),
+            in_motion=(*moving, *moved, *positions.in_motion),
             unsettled=unsettled,
             duplicates=tuple(parts.ledger.duplicates()),
-            error=unasked,
+            overfilled=parts.ledger.executed.overfills(),
+            positions_different=positions.different,
+            positions_not_compared=positions.not_compared,
+            error=unasked or positions.error,
         )
         for name in found.untracked_remote:
             parts.ledger.latch(f"the venue holds {name}, which bears our prefix and is not in the ledger")
@@ -290,6 +302,26 @@ class Adapter:
                 raise RuntimeError("this Adapter listens already; close that listener first")
             self._listener = listener
         return listener.start()
+
+    def book(self) -> Book:
+        """Return what the executions of our orders come to: positions, fees, and the profit of each day.
+
+        Of what is on record: `reconcile` reads what is new. Costs little when little is new; the venue is asked only what an
+        instrument is made of, once for each.
+        """
+        with self._open():
+            return self._books.book()
+
+    def accept_positions(self, by: str, because: str) -> None:
+        """Count positions from here on, on a named person's word: after a deposit, a split, or trading that was not ours.
+
+        Raises:
+            LookupError: the venue shows no positions that could be compared.
+            PositionsMovingError: the positions changed while they were read twice. Try again.
+            VenueAskError: the venue could not be asked.
+        """
+        with self._open():
+            self._baselines.accept(by, because)
 
     def close(self) -> None:
         """End the session and leave its evidence: take no new call, wait for those under way, then let go. May be called twice."""
@@ -331,12 +363,12 @@ class Adapter:
                 return recorded.reference()
         raise LookupError(f"no order of strategy {self._parts.strategy!r} has the intent id {order!r}; see `logos orders`")
 
-    def _ask_for(self, orders: list[Recorded]) -> tuple[list[str], list[str], str | None]:
+    def _ask_for(self, names: list[str]) -> tuple[list[str], list[str], str | None]:
         """Ask by name for working orders that the open list does not show: missing ones, moving ones, and why one could not be asked."""
         missing: list[str] = []
         moving: list[str] = []
         unasked: str | None = None
-        for recorded in orders:
+        for recorded in filter(None, map(self._parts.ledger.find, names)):
             resolution = self._parts.resolver.find_out(recorded)
             if resolution.standing is Standing.NOT_ASKED:
                 unasked = resolution.why
@@ -360,8 +392,8 @@ class Adapter:
                 missing.append(f"{leg.leg_of}: leg {leg.venue_order_id}")
         return missing
 
-    def _compare(self, reports: tuple[ExecutionReport, ...]) -> tuple[list[Difference], list[str]]:
-        """Compare the venue's open orders with the ledger; an order that has ended here meanwhile is in motion, not different."""
+    def _compare(self, reports: list[ExecutionReport]) -> tuple[list[Difference], list[str]]:
+        """Compare open orders of the venue with the ledger; an order that has ended here meanwhile is in motion, not different."""
         different: list[Difference] = []
         moved: list[str] = []
         for report in reports:

@@ -35,7 +35,7 @@ TimesInForce = Mapping[OrderType, tuple[TimeInForce, ...]]
 """For which types of order, and with which times in force, the default one first."""
 
 
-_ELSEWHERE = frozenset({"sources", "features", "replace", "stream"})
+_ELSEWHERE = frozenset({"sources", "features", "replace", "positions", "stream"})
 """What carries its sources itself."""
 
 
@@ -104,6 +104,31 @@ class RateLimit:
     sources: Mapping[str, str] = field(validator=_all_sourced)
 
 
+class PositionKind(StrEnum):
+    """What a venue counts its positions in: instruments, assets, or nothing that could be compared."""
+
+    BY_SYMBOL = "by symbol"
+    BY_ASSET = "by asset"
+    NONE = "none"
+
+
+@frozen(kw_only=True)
+class PositionView:
+    """What the positions in a snapshot are.
+
+    Attributes:
+        kind: what they are counted in. By asset, a fee that is taken out of an asset reduces it; by symbol, no fee does.
+        symbols: a regular expression for the symbols whose positions move by executions alone; others are not compared.
+    """
+
+    kind: PositionKind
+    symbols: str = ".*"
+    sources: Mapping[str, str] = field(validator=_all_sourced)
+
+
+NO_POSITIONS = PositionView(kind=PositionKind.NONE, sources=dict.fromkeys(("kind", "symbols"), "not declared"))
+
+
 @frozen(kw_only=True)
 class Features:
     """What the venue does beyond a plain order; nothing unless it says so.
@@ -149,19 +174,23 @@ class Replace:
     Attributes:
         kind: how.
         types: which types of order the venue's own request replaces; others are cancelled and placed anew.
+        atomic: whether that request fails once the order has begun to trade, so that nothing is placed twice.
         tells_successor: whether an ended order says which one took its place. Then one that ended without a successor proves that a
             replacement can no longer come to be.
     """
 
     kind: ReplaceKind
     types: frozenset[OrderType] = frozenset()
+    atomic: bool = False
     tells_successor: bool = False
     sources: Mapping[str, str] = field(validator=_all_sourced)
 
 
 CANCEL_AND_NEW = Replace(
     kind=ReplaceKind.CANCEL_AND_NEW,
-    sources=dict.fromkeys(("kind", "types", "tells_successor"), "not declared: a cancel and a new order are possible everywhere"),
+    sources=dict.fromkeys(
+        ("kind", "types", "atomic", "tells_successor"), "not declared: a cancel and a new order are possible everywhere"
+    ),
 )
 
 
@@ -201,6 +230,7 @@ class Capabilities:
         features: what it does beyond a plain order.
         replace: how an order takes another's place.
         stream: whether it tells of orders and trades without being asked.
+        positions: what the positions in a snapshot are; without a declaration they are not compared.
     """
 
     times_in_force: TimesInForce
@@ -212,4 +242,5 @@ class Capabilities:
     features: Features = Features()
     replace: Replace = CANCEL_AND_NEW
     stream: Stream = NO_STREAM
+    positions: PositionView = NO_POSITIONS
     sources: Mapping[str, str] = field(validator=_all_sourced)

@@ -48,7 +48,11 @@ class Phase(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What an error proves. Whatever proves nothing is UNKNOWN."""
+    """What an error proves. Whatever proves nothing is UNKNOWN.
+
+    ABSENT is said of the order that was asked about. Of a replacement it says that there was no such order to replace, which may be
+    its own doing: a request that was delivered twice is refused the second time.
+    """
 
     NOT_SENT = "not sent"
     REJECTED = "rejected"

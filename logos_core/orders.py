@@ -653,13 +653,29 @@ class Fee:
     asset: str
 
 
+class ExecutionKind(StrEnum):
+    """What the venue tells of a trade: that it happened, that its numbers were wrong, or that it does not count."""
+
+    TRADE = "trade"
+    CORRECTION = "correction"
+    BUST = "bust"
+
+
+def _refers_rightly(execution: "Execution", _attribute: object, refers_to: str | None) -> None:
+    if (execution.kind is ExecutionKind.TRADE) != (refers_to is None):
+        raise ValueError(f"execution {execution.execution_id} is a {execution.kind.value} and refers to {refers_to}")
+
+
 @frozen(kw_only=True)
 class Execution:
-    """One trade of one order, told apart by the venue's own trade id.
+    """One trade of one order, or what became of one; told apart by the venue's own id.
 
     Attributes:
-        execution_id: the venue's id of the trade, unique for the account.
+        execution_id: the venue's id, unique for the account. A correction and a bust have ids of their own.
         client_order_id: None where the venue does not repeat it; `venue_order_id` then leads to the order.
+        quantity: of the trade; a correction states quantity, price and fees anew. Those of a bust mean nothing.
+        kind: a trade, or what replaces one (correction) or removes one (bust). `executions.effective` tells what stands.
+        refers_to: the id of what is corrected or busted, be it the trade or an earlier correction of it; None for a trade.
     """
 
     execution_id: str
@@ -671,6 +687,8 @@ class Execution:
     price: Decimal = field(converter=tidy)
     fees: tuple[Fee, ...]
     executed_at: datetime = field(validator=lambda _self, attribute, value: aware(attribute.name, value))
+    kind: ExecutionKind = ExecutionKind.TRADE
+    refers_to: str | None = field(default=None, validator=_refers_rightly)
 
 
 @frozen(kw_only=True)
@@ -692,7 +710,7 @@ class ExecutionReport:
         leg_of: the client order id of the order whose leg this is, where the venue tells.
         replaced_by: the venue's id of the order that took this one's place, where the venue tells.
         legs: the legs of a linked order, as far as the venue shows them.
-        executions: the trades the answer itself carried. The full list comes through `reconcile`.
+        executions: the trades the answer itself carried, or, of a report that is on record, what stands of all that were told.
         venue_time: when the venue says this was so.
         raw: the venue's own answer, without secrets.
     """

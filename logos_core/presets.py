@@ -13,6 +13,7 @@ from attrs import Attribute, field, fields, frozen, validators
 
 from logos_core.errors import ConfigurationError
 from logos_core.rails.absence import AbsencePolicy
+from logos_core.rails.replace import ReplacePolicy
 from logos_core.rails.retry import RetryConfig
 
 SCHEMA = 1
@@ -75,6 +76,7 @@ class Preset:
     retry: RetryConfig = field(factory=RetryConfig)
     rate_limit: RateLimitConfig = field(factory=RateLimitConfig)
     absence: AbsencePolicy = field(factory=AbsencePolicy)
+    replace: ReplacePolicy = field(factory=ReplacePolicy)
     session: SessionConfig = field(factory=SessionConfig)
 
 
@@ -82,6 +84,7 @@ _TABLES: dict[str, type[Any]] = {
     "retry": RetryConfig,
     "rate_limit": RateLimitConfig,
     "absence": AbsencePolicy,
+    "replace": ReplacePolicy,
     "session": SessionConfig,
 }
 _TEXTS = ("venue", "environment", "strategy")

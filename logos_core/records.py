@@ -5,14 +5,16 @@ A ledger is the only memory that counts: a fact is known when its transaction is
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
 from attrs import frozen
 
+from logos_core.events import Heads
 from logos_core.hookspecs import OrderReference, PreparedOrder, VenueSnapshot
 from logos_core.lifecycle import IntentState
-from logos_core.orders import Decision, ExecutionReport, OrderRequest
+from logos_core.orders import Decision, ExecutionReport, OrderRequest, plain
 
 
 class AttemptOutcome(StrEnum):
@@ -45,6 +47,26 @@ class Denial:
 
     reason: str
     message: str
+
+
+@frozen(kw_only=True)
+class Overfill:
+    """More was traded than was ordered.
+
+    Attributes:
+        client_order_id: whose order it is; of orders that take one another's place, whose the first was.
+        order: which order, or which intent's orders together.
+        quantity: what was ordered.
+        filled: what was traded, by all executions that stand.
+    """
+
+    client_order_id: str
+    order: str
+    quantity: Decimal
+    filled: Decimal
+
+    def __str__(self) -> str:
+        return f"{self.order} of {self.client_order_id}: {plain(self.filled)} of {plain(self.quantity)}"
 
 
 @frozen(kw_only=True)
@@ -100,6 +122,26 @@ class Recorded:
 
 
 @frozen(kw_only=True)
+class Segment:
+    """A file that events were archived into.
+
+    Attributes:
+        file: its name; it lies beside the ledger.
+        sha256: of the file.
+        first: the sequence number of its first event.
+        last: and of its last.
+        heads: of the chains that go on after it.
+    """
+
+    number: int
+    file: str
+    sha256: str
+    first: int
+    last: int
+    heads: Heads
+
+
+@frozen(kw_only=True)
 class Claim:
     """An attempt about to be made durable.
 
@@ -121,6 +163,19 @@ class Claim:
 
 class ClaimLostError(Exception):
     """The intent is no longer free: somebody else claimed it first. Read it again."""
+
+
+@frozen(kw_only=True)
+class Familiarity:
+    """What of some reports is on record.
+
+    Attributes:
+        known: the client order ids among theirs, and of the orders that legs among them belong to, that the ledger knows.
+        news: the reports that say anything that is not on record just so.
+    """
+
+    known: frozenset[str]
+    news: tuple[ExecutionReport, ...]
 
 
 class Ledger(Protocol):
@@ -153,8 +208,8 @@ class Ledger(Protocol):
     def apply_report(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> Recorded | None:
         """Record what the venue says of an order; None if it is not ours. Leaves intents in flight to those who sent them."""
 
-    def apply_snapshot(self, snapshot: VenueSnapshot) -> None:
-        """Record orders, executions and the cursor of a snapshot in one transaction."""
+    def apply_snapshot(self, snapshot: VenueSnapshot) -> Familiarity:
+        """Record orders, executions and the cursor of a snapshot in one transaction; return what of it was on record before."""
 
     def claim_adopted(self, client_order_id: str, strategy: str, intent_id: str, payload: Mapping[str, str | None]) -> None:
         """Write a caller's name under an order that was adopted without one."""

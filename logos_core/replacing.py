@@ -5,10 +5,11 @@ Rules:
 1. A replacement is an intent of its own, linked to the order it replaces; its order goes the way of every order (`submission`), so
    the same intent never makes a second one, and an unknown outcome is found out, never sent again.
 2. The quantity is the new total. What has been traded of the order, and of those it replaced in turn, is never placed again.
-3. The venue's own request is used only while nothing of the order has been traded. Otherwise the order is cancelled first, its end
-   is awaited, and only what it then left is placed.
+3. The venue's own request is used only while nothing of the order has been traded, and only where it fails once something has
+   (`rails.replace`). Otherwise the order is cancelled first, its end is awaited, and only what it then left is placed.
 4. No order is cancelled for the sake of one that would be denied: that is found out before.
-5. If the order traded while the venue replaced it, so that both together may come to more than was decided, the new one is cancelled.
+5. If the order traded while the venue replaced it all the same, so that both together may come to more than was decided, the new
+   one is cancelled, and nothing is said until it has ended.
 """
 
 from decimal import Decimal
@@ -18,7 +19,6 @@ from attrs import evolve, frozen
 
 from logos_core import endings
 from logos_core.cancellation import LOOKS, PAUSE_S, Cancellation
-from logos_core.capabilities import ReplaceKind
 from logos_core.errors import (
     LedgerError,
     OrderDeniedError,
@@ -29,9 +29,10 @@ from logos_core.errors import (
 )
 from logos_core.hookspecs import Found
 from logos_core.lifecycle import UNSETTLED, IntentState
-from logos_core.orders import ExecutionReport, OrderClass, OrderStatus, Replacement, changed_order, plain
+from logos_core.orders import ExecutionReport, OrderStatus, Replacement, changed_order, plain
 from logos_core.parts import Parts
 from logos_core.rails.idempotency import same_decision
+from logos_core.rails.replace import is_native
 from logos_core.records import Recorded
 from logos_core.recovery import is_abandoned
 from logos_core.resolution import Standing
@@ -82,16 +83,16 @@ class Replacing:
 
     def replace(self, replacement: Replacement) -> ReplaceReport:
         """Let an order go on with other numbers; see `Adapter.replace`."""
-        name = self._parts.cache.client_order_id(replacement.intent_id)
-        recorded = self._parts.ledger.find(name)
+        parts = self._parts
+        name = parts.cache.client_order_id(replacement.intent_id)
+        recorded = parts.ledger.find(name)
         proven_attempt: int | None = None
         if recorded is not None:
             same_decision(replacement.intent_id, recorded.payload or {}, replacement.payload())
             if recorded.state in UNSETTLED:
                 recorded, proven_attempt = self._found_out(recorded)
             if recorded.state not in _TO_SEND and proven_attempt is None:
-                original = self._refreshed(self._on_record(replacement.replaces))
-                return self._ended(name, original, recorded.report, "on record")
+                return self._stands(self._refreshed(self._on_record(replacement.replaces)), recorded, "on record")
         original = self._refreshed(self._on_record(replacement.replaces))
         report = _known(original)
         if report.status.is_final and recorded is None:
@@ -99,7 +100,7 @@ class Replacing:
         if report.status.is_final and self._left(replacement, original) <= 0:
             return self._nothing_left(name, original)
         sending = self._sending(replacement, original, name, proven_attempt)
-        if not report.status.is_final and self._is_native(original):
+        if not report.status.is_final and is_native(parts.venue.capabilities, parts.replace, original.request, report):
             return self._natively(original, sending)
         return self._anew(replacement, original, sending)
 
@@ -125,12 +126,24 @@ class Replacing:
         except (OrderRejectedError, OrderNotPlacedError) as error:
             return self._ended(name, self._refreshed(original), None, str(error))
         after, placed = self._settled(original, name)
-        traded = _known(after).filled_quantity
-        if not traded or placed.report is None or placed.report.status is OrderStatus.REJECTED:
-            return self._ended(name, after, placed.report, "the venue answered the request to replace it")
-        why = f"{plain(traded)} of it traded while it was replaced, so the new order was cancelled; replace again for what is left"
-        self._parts.ledger.note("replaced_too_much", {"why": why}, name)
-        return self._ended(name, after, self._cancellation.cancel(placed.reference()), why)
+        return self._stands(after, placed, "the venue answered the request to replace it")
+
+    def _stands(self, original: Recorded, placed: Recorded, why: str) -> ReplaceReport:
+        """Say which order there is, once it is sure that both together come to no more than was decided."""
+        name, report = placed.client_order_id, placed.report
+        traded = _known(original).filled_quantity
+        native = placed.request is not None and placed.request.in_place_of is not None
+        if not native or not traded or report is None or report.status.is_final:
+            return self._ended(name, original, report, why)
+        too_much = f"{plain(traded)} of the order traded while it was replaced, so the new one was cancelled; replace that for what is left"
+        self._parts.ledger.note("replaced_too_much", {"why": too_much}, name)
+        report = self._cancellation.cancel(placed.reference())
+        if not report.status.is_final:
+            why = (
+                f"{plain(traded)} of the order traded while it was replaced, and the new one does not end; replace again to end it"
+            )
+            endings.unknown(self._parts.venue.name, placed.reference(), None, why)
+        return self._ended(name, original, report, too_much)
 
     def _settled(self, original: Recorded, name: str) -> tuple[Recorded, Recorded]:
         """Wait, within a bound, until the venue shows which of two orders there is; its first answer only says that it will see to it."""
@@ -192,12 +205,6 @@ class Replacing:
             replaces=replacement.replaces,
             proven_attempt=proven_attempt,
         )
-
-    def _is_native(self, original: Recorded) -> bool:
-        """Say whether the venue's own request is safe: for a plain order of which nothing has traded."""
-        able, request = self._parts.venue.capabilities.replace, original.request
-        plain_one = request is not None and request.order_class is OrderClass.SIMPLE and request.order_type in able.types
-        return able.kind is ReplaceKind.NATIVE and plain_one and not _known(original).filled_quantity
 
     def _left(self, replacement: Replacement, original: Recorded) -> Decimal:
         """Return what is still to trade."""

@@ -72,8 +72,12 @@ class Resolver:
     clock: Clock
     latch: Callable[[str], None]
 
-    def find_out(self, recorded: Recorded) -> Resolution:
-        """Ask the venue for an order until it is found or its absence has been seen twice, and record what came of it."""
+    def find_out(self, recorded: Recorded, *, refused: bool = False) -> Resolution:
+        """Ask the venue for an order until it is found or its absence has been seen twice, and record what came of it.
+
+        Args:
+            refused: the venue has just said that there was nothing to replace.
+        """
         answer = self.look(recorded.reference(), twice=True)
         if isinstance(answer, Found):
             try:
@@ -89,14 +93,14 @@ class Resolver:
             why = "no attempt of it is on record"
             return Resolution(standing=Standing.UNRESOLVED, recorded=recorded, why=why)
         if recorded.request is not None and recorded.request.in_place_of is not None:
-            return self._not_replaced(recorded, attempt.number, answer)
+            return self._not_replaced(recorded, attempt.number, answer, refused=refused)
         absence, why = conclude(self.venue.capabilities, self.policy, attempt.send_by, answer, self.clock.now())
         evidence = {"why": why, **_seen(answer)}
         after = self._unknown(recorded, evidence)
         self.ledger.note("not_seen", {"client_order_id": recorded.client_order_id, **evidence}, recorded.client_order_id)
         return Resolution(standing=_STANDING[absence], recorded=after, why=why, proven_attempt=attempt.number)
 
-    def _not_replaced(self, recorded: Recorded, attempt: int, answer: NotSeen) -> Resolution:
+    def _not_replaced(self, recorded: Recorded, attempt: int, answer: NotSeen, *, refused: bool) -> Resolution:
         """Conclude from the order that was to be replaced whether a replacement that is not seen can still come to be."""
         original = None if recorded.replaces is None else self.ledger.find(recorded.replaces)
         shown = self.look(original.reference(), twice=False) if original else "it is not on record"
@@ -106,7 +110,7 @@ class Resolver:
         report = shown.report if isinstance(shown, Found) else None
         if report is not None:
             self.ledger.apply_report(report, {"source": "lookup"})
-        absence, why = conclude_replacement(self.venue.capabilities, report)
+        absence, why = conclude_replacement(self.venue.capabilities, report, refused=refused)
         evidence = {"why": why, **_seen(answer)}
         after = self._unknown(recorded, evidence)
         self.ledger.note("not_seen", {"client_order_id": recorded.client_order_id, **evidence}, recorded.client_order_id)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from logos_core import presets, venues
+from logos_core import baselines, presets, venues
 from logos_core.adoption import require_complete
 from logos_core.clock import Clock, SystemClock
 from logos_core.errors import ConfigurationError, LedgerAdoptionError
@@ -170,6 +170,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
             ledger.begin_session(session_id, preset.strategy, process_name())
             if snapshot is not None:
                 ledger.apply_snapshot(snapshot)
+                baselines.begin(ledger, venue.capabilities.positions, snapshot, clock.now())
             register(home, ledger)
         ledger.bury(home.is_dead)
         spool = home.spool(owner)
@@ -197,6 +198,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         is_dead=home.is_dead,
         spool=spool,
         verified=snapshot is not None,
+        replace=preset.replace,
         on_close=_closer(ledger, home, run, clock, closing),
         run_folder=run.path,
     )

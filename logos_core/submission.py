@@ -63,7 +63,7 @@ _UNLISTED = Classification(outcome=Outcome.UNKNOWN, category=Category.UNLISTED)
 _POSSIBLE = {
     Phase.NOTHING_SENT: {Outcome.NOT_SENT, Outcome.UNKNOWN},
     Phase.SENT: {Outcome.UNKNOWN},
-    Phase.ANSWERED: {Outcome.REJECTED, Outcome.DUPLICATE, Outcome.UNKNOWN},
+    Phase.ANSWERED: {Outcome.REJECTED, Outcome.DUPLICATE, Outcome.ABSENT, Outcome.UNKNOWN},
 }
 """What a submit that got this far can have come to. Whatever else a plugin claims is UNKNOWN."""
 
@@ -312,7 +312,8 @@ class Submission:
                 endings.rejected(self._venue, recorded.reference(), said, error)
         else:
             recorded = self._settle(request, number, AttemptOutcome.UNKNOWN, seen)
-        return self._after_unknown(sending, recorded, error, said.retry_after_s)
+        refused = outcome is Outcome.ABSENT and sending.in_place_of is not None
+        return self._after_unknown(sending, recorded, error, said.retry_after_s, refused=refused)
 
     def _believe(
         self, sending: Sending, request: OrderRequest, number: int, report: ExecutionReport, seen: dict[str, Any]
@@ -349,10 +350,10 @@ class Submission:
         return ledger.accept(name, number, report, seen)
 
     def _after_unknown(
-        self, sending: Sending, recorded: Recorded, cause: Exception, retry_after_s: float | None
+        self, sending: Sending, recorded: Recorded, cause: Exception, retry_after_s: float | None, *, refused: bool = False
     ) -> ExecutionReport:
-        """Find out at once what became of an attempt that has no answer."""
-        resolution = self._resolve(recorded, close_expired=False)
+        """Find out at once what became of an attempt that has no answer; `refused`: it was said that there was nothing to replace."""
+        resolution = self._resolve(recorded, close_expired=False, refused=refused)
         if resolution.standing is Standing.FOUND:
             return self._standing_report(resolution.recorded)
         reference = resolution.recorded.reference()
@@ -364,11 +365,13 @@ class Submission:
             raise SafeToResendError(message, venue=self._venue, reference=reference, retry_after_s=retry_after_s) from cause
         endings.unknown(self._venue, reference, cause, resolution.why)
 
-    def _resolve(self, recorded: Recorded, *, close_expired: bool) -> Resolution:
+    def _resolve(self, recorded: Recorded, *, close_expired: bool, refused: bool = False) -> Resolution:
         """Find out, and stop everything if what is found out cannot be recorded: the order may be live."""
         parts = self._parts
         try:
-            return settle_one(parts.resolver, recorded, parts.clock.now()) if close_expired else parts.resolver.find_out(recorded)
+            if close_expired:
+                return settle_one(parts.resolver, recorded, parts.clock.now())
+            return parts.resolver.find_out(recorded, refused=refused)
         except LedgerError as error:
             parts.switch.latch(f"what became of {recorded.client_order_id} could not be recorded: {error}")
             endings.unknown(self._venue, recorded.reference(), error, f"what was found out could not be recorded: {error}")

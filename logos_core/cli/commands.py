@@ -33,12 +33,16 @@ COMMANDS: dict[str, Command] = {
     "replace": Command("orders", "replace", "Let an order go on with other numbers; the same name never makes a second one."),
     "orders": Command("reading", "orders", "List the orders on record; asks no venue."),
     "show": Command("reading", "show", "Tell the whole story of one intent; asks no venue."),
+    "positions": Command("positions", "positions", "Say what our executions come to, by instrument; asks no venue."),
+    "pnl": Command("positions", "pnl", "Say what each UTC day realised, by currency; asks no venue."),
     "recover": Command("settling", "recover", "Find out what became of everything that dead sessions left open."),
     "reconcile": Command("settling", "reconcile", "Compare the ledger with the venue."),
     "resolve": Command("settling", "resolve", "Close an unknown intent on a named person's word."),
     "ledger adopt": Command(
         "adopting", "adopt", "Take over what the venue holds, for a ledger that is new, lost, restored or moved."
     ),
+    "ledger baseline": Command("rebasing", "baseline", "Count the venue's positions from now on, on a named person's word."),
+    "ledger archive": Command("archiving", "archive", "Move old events out of a ledger into a file beside it; every intent stays."),
     "halt": Command("halting", "halt", "Stop new orders, at once; works whatever else is broken.", plain=True),
     "resume": Command("resuming", "resume", "Allow new orders again, on the word of two people."),
     "status": Command("reading", "status", "Say what is halted, unknown and running; asks no venue."),

@@ -251,6 +251,10 @@ def _resolved(said: dict[str, Any]) -> str:
 
 def _execution(said: dict[str, Any]) -> str:
     fees = "".join(f", fee {fee['amount']} {fee['asset']}" for fee in said.get("fees", ()))
+    if said.get("execution_kind") == "bust":
+        return f"trade {said['refers_to']} does not count any more ({said['execution_id']})"
+    if said.get("execution_kind") == "correction":
+        return f"trade {said['refers_to']} was {said['quantity']} at {said['price']}{fees} ({said['execution_id']})"
     return f"executed {said['quantity']} at {said['price']}{fees} (trade {said['execution_id']})"
 
 
@@ -266,6 +270,8 @@ _EVENTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "cancel": _cancel,
     "resolved": _resolved,
     "execution": _execution,
+    "overfilled": lambda said: f"ALARM: {said['filled']} of {said['quantity']} filled, {said['order']}; new orders stop",
+    "overfill_ended": lambda said: f"no longer overfilled: {said['filled']} of {said['quantity']}, {said['order']}",
     "denied": lambda said: f"denied by us, nothing sent: {said.get('message')} [{said.get('reason')}]",
     "adopted": lambda said: "taken over from the venue" + _state(said),
     "claimed": lambda said: f"claimed by strategy {said['strategy']} as intent {said['intent_id']}",

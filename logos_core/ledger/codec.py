@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from logos_core.events import moment, one_spelling
+from logos_core.events import Heads, moment, one_spelling
 from logos_core.orders import (
     Execution,
+    ExecutionKind,
     ExecutionReport,
     Fee,
     OrderRequest,
@@ -64,11 +65,18 @@ def request_from(text: str) -> OrderRequest:
 
 _OPTIONAL_NUMBERS = ("stop_price", "trail_amount", "trail_percent", "notional")
 _OPTIONAL_WORDS = ("leg_of", "replaced_by")
+_OPTIONAL = (*_OPTIONAL_NUMBERS, *_OPTIONAL_WORDS)
+_TIME = ',"venue_time":'
+"""Begins the last part of a stored report: the keys are sorted."""
+_PLAIN = (
+    '{"average_price":%s,"client_order_id":"%s","filled_quantity":"%s","order_type":"%s","price":%s,"quantity":%s,"side":"%s",'
+    '"status":"%s","symbol":"%s","time_in_force":%s,"venue_order_id":"%s"' + _TIME
+)
 
 
 def report_body(report: ExecutionReport) -> dict[str, Any]:
     """Return a report as stored: what it says, without its legs and executions, which have rows of their own, and the raw answer."""
-    more = {name: getattr(report, name) for name in (*_OPTIONAL_NUMBERS, *_OPTIONAL_WORDS)}
+    more = {name: getattr(report, name) for name in _OPTIONAL}
     return {
         "client_order_id": report.client_order_id,
         "venue_order_id": report.venue_order_id,
@@ -84,6 +92,27 @@ def report_body(report: ExecutionReport) -> dict[str, Any]:
         "venue_time": report.venue_time,
         **{name: value for name, value in more.items() if value is not None},
     }
+
+
+def says_the_same(text: str, report: ExecutionReport) -> bool:
+    """Say whether a stored report says what a report says, the time at which it is said apart.
+
+    An order of a plain kind is spelled here at once; if that is not what is stored, it is spelled as it would be stored.
+    """
+    if all(getattr(report, name) is None for name in _OPTIONAL):
+        quick = _PLAIN % (
+            _quoted(report.average_price), report.client_order_id, report.filled_quantity, report.order_type._value_,
+            _quoted(report.price), _quoted(report.quantity), report.side._value_, report.status._value_, report.symbol,
+            "null" if report.time_in_force is None else f'"{report.time_in_force._value_}"', report.venue_order_id,
+        )  # fmt: skip
+        if text.startswith(quick):
+            return True
+    untimed, _, _ = dump(report_body(report)).rpartition(_TIME)
+    return text.rpartition(_TIME)[0] == untimed
+
+
+def _quoted(number: Decimal | None) -> str:
+    return "null" if number is None else f'"{number!s}"'
 
 
 def report_from(text: str, executions: tuple[Execution, ...], legs: tuple[ExecutionReport, ...] = ()) -> ExecutionReport:
@@ -122,11 +151,13 @@ def execution_body(execution: Execution) -> dict[str, Any]:
         "price": execution.price,
         "fees": [{"amount": fee.amount, "asset": fee.asset} for fee in execution.fees],
         "executed_at": execution.executed_at,
+        "execution_kind": execution.kind.value,  # `kind` is the event's own
+        "refers_to": execution.refers_to,
     }
 
 
 def execution_from(text: str) -> Execution:
-    """Return a stored execution."""
+    """Return a stored execution. The first ledgers knew trades only, and did not say so."""
     body = json.loads(text)
     return Execution(
         execution_id=body["execution_id"],
@@ -138,7 +169,20 @@ def execution_from(text: str) -> Execution:
         price=Decimal(body["price"]),
         fees=tuple(Fee(amount=Decimal(fee["amount"]), asset=fee["asset"]) for fee in body["fees"]),
         executed_at=moment(body["executed_at"]),
+        kind=ExecutionKind(body.get("execution_kind", ExecutionKind.TRADE)),
+        refers_to=body.get("refers_to"),
     )
+
+
+def heads_body(heads: Heads) -> dict[str, str]:
+    """Return the heads of chains as stored."""
+    return {session: f"{number}:{hashed.hex()}" for session, (number, hashed) in heads.items()}
+
+
+def heads_from(text: str) -> dict[str, tuple[int, bytes]]:
+    """Return stored heads."""
+    parts = {session: said.partition(":") for session, said in json.loads(text).items()}
+    return {session: (int(number), bytes.fromhex(hashed)) for session, (number, _, hashed) in parts.items()}
 
 
 def _decimal(text: str | None) -> Decimal | None:

@@ -79,14 +79,20 @@ def conclude(
     )
 
 
-def conclude_replacement(capabilities: Capabilities, original: ExecutionReport | None) -> tuple[Absence, str]:
+def conclude_replacement(
+    capabilities: Capabilities, original: ExecutionReport | None, *, refused: bool = False
+) -> tuple[Absence, str]:
     """Return what follows from not having seen the order that was to take another's place, and why.
 
     Args:
         original: the order that was to be replaced, as the venue shows it now; None where it shows none.
+        refused: the venue has answered the request, and said that there was nothing to replace. An order that works on all the same
+            was then not replaced; of one that has ended it says nothing.
     """
     if original is None:
         return Absence.UNRESOLVED, "the order that was to be replaced is not shown either"
+    if not original.status.is_final and refused:
+        return Absence.PROVEN, f"the venue refused to replace the order, which is still {original.status.value}"
     if not original.status.is_final:
         return (
             Absence.UNRESOLVED,

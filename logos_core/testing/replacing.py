@@ -9,19 +9,31 @@ from typing import Any, NoReturn
 from attrs import evolve
 
 from logos_core.capabilities import Capabilities, Replace, ReplaceKind
-from logos_core.hookspecs import Operation, OrderReference, PreparedOrder, venue_hook
+from logos_core.hookspecs import Category, Classification, Operation, OrderReference, Outcome, PreparedOrder, venue_hook
 from logos_core.orders import Execution, ExecutionReport, OrderRequest, OrderStatus, OrderType
 from logos_core.testing import scripted
-from logos_core.testing.scripted import ScriptedVenue, Step
+from logos_core.testing.scripted import ScriptedError, ScriptedVenue, Step
 from logos_core.wire import Answer
 
-_SOURCES = dict.fromkeys(("kind", "types", "tells_successor"), "scripted")
+_SOURCES = dict.fromkeys(("kind", "types", "atomic", "tells_successor"), "scripted")
 
 
-def able(*, tells_successor: bool = True, **more: Any) -> Capabilities:
+def able(*, tells_successor: bool = True, atomic: bool = True, **more: Any) -> Capabilities:
     """Return the capabilities of a scripted venue that replaces limit orders natively."""
-    native = Replace(kind=ReplaceKind.NATIVE, types=frozenset({OrderType.LIMIT}), tells_successor=tells_successor, sources=_SOURCES)
+    native = Replace(
+        kind=ReplaceKind.NATIVE,
+        types=frozenset({OrderType.LIMIT}),
+        atomic=atomic,
+        tells_successor=tells_successor,
+        sources=_SOURCES,
+    )
     return evolve(scripted.capabilities(**more), replace=native)
+
+
+NOTHING_TO_REPLACE = ScriptedError(
+    "there is no such order to replace",
+    Classification(outcome=Outcome.ABSENT, category=Category.NOT_FOUND, venue_message="there is no such order to replace"),
+)
 
 
 class ReplacingVenue(ScriptedVenue):
@@ -43,7 +55,7 @@ class ReplacingVenue(ScriptedVenue):
     def take_place(self, request: OrderRequest) -> ExecutionReport | None:
         """Put an order in another's place; None if that one no longer works."""
         place, original = next((place, held) for place, held in enumerate(self.held) if held.venue_order_id == request.in_place_of)
-        if original.status.is_final:
+        if original.status.is_final or (original.filled_quantity and self.capabilities.replace.atomic):
             return None
         new = self.process(request)
         if new is not None:
@@ -80,7 +92,7 @@ def swap() -> Step:
         record = venue.send(request)
         new: ExecutionReport | None = venue.take_place(request)
         if new is None:
-            scripted.reject(message="the order has ended")(venue, request)
+            scripted.answer_with(NOTHING_TO_REPLACE, 404)(venue, request)
         record.answered(Answer(status=200, headers={}, body="{}"))
         assert new is not None
         return new

@@ -14,10 +14,12 @@ from logos_core.errors import (
 from logos_core.hookspecs import Operation
 from logos_core.lifecycle import IntentState as S
 from logos_core.orders import InvalidOrderError, Order, OrderStatus
+from logos_core.rails.replace import ReplacePolicy
 from logos_core.replacing import ReplaceEnding
 from logos_core.testing import scripted
-from logos_core.testing.replacing import ReplacingVenue, able, swap, swap_and_lose
+from logos_core.testing.replacing import NOTHING_TO_REPLACE, ReplacingVenue, able, swap, swap_and_lose
 from logos_core.testing.scripted import (
+    Rails,
     ScriptedVenue,
     accept,
     capabilities,
@@ -158,17 +160,63 @@ def test_a_fill_of_all_of_it_during_the_cancel_leaves_nothing_to_place(anew):
     assert (S.NOT_PLACED, 1) == (recorded(anew, "two").state, len(anew.venue.held))
 
 
-def test_a_native_replacement_that_traded_meanwhile_is_cancelled_rather_than_too_much(native):
+@pytest.fixture
+def overlapping(desk):
+    """A session at a venue that replaces what has traded, all of it, whose preset accepts that."""
+    made = desk(ReplacingVenue(able(atomic=False)), rails=Rails(replace=ReplacePolicy(accepts_overlap=True)))
+    made.adapter.submit(order(quantity=TEN))
+
     def trade_then_swap(venue, request):
-        venue.trade(name_of(native), Decimal(4))
+        venue.trade(name_of(made), Decimal(4))
         return swap()(venue, request)
 
-    native.venue.on_replace(trade_then_swap)
-    found = native.adapter.replace("one", intent_id="two", price="101")
+    made.venue.on_replace(trade_then_swap)
+    return made
+
+
+def test_a_venue_that_would_place_twice_what_trades_is_not_asked_to_replace(desk):
+    session = desk(ReplacingVenue(able(atomic=False)))
+    session.adapter.submit(order(quantity=TEN))
+    session.adapter.replace("one", intent_id="two", price="101")
+
+    assert Operation.REPLACE not in session.venue.calls
+
+
+def test_what_traded_while_it_was_replaced_ends_the_new_order_rather_than_come_to_too_much(overlapping):
+    found = overlapping.adapter.replace("one", intent_id="two", price="101")
 
     assert (E.REPLACED, OrderStatus.CANCELED, Decimal(4)) == (found.ending, found.report.status, found.filled_quantity)
-    assert (Decimal(0), Decimal(4)) == at_the_venue(native)
-    assert "replaced_too_much" in kinds(native)
+    assert (Decimal(0), Decimal(4)) == at_the_venue(overlapping)
+    assert "replaced_too_much" in kinds(overlapping)
+
+
+def test_while_too_much_works_nothing_is_said_but_unknown(overlapping):
+    overlapping.venue.on_cancel(take_cancel(cancels=False))
+
+    with pytest.raises(OutcomeUnknownError, match="replace again to end it"):
+        overlapping.adapter.replace("one", intent_id="two", price="101")
+
+    assert OrderStatus.CANCELED is overlapping.adapter.replace("one", intent_id="two", price="101").report.status
+    assert (Decimal(0), Decimal(4)) == at_the_venue(overlapping)
+
+
+def test_a_request_that_arrives_twice_is_not_refused_by_its_own_doing(native):
+    def twice(venue, request):
+        venue.take_place(request)
+        return swap()(venue, request)
+
+    native.venue.on_replace(twice)
+    found = native.adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.REPLACED, []) == (found.ending, native.parts.ledger.latched())
+    assert (TEN, Decimal(0)) == at_the_venue(native)
+
+
+def test_a_venue_that_says_there_is_nothing_to_replace_while_the_order_works_has_not_replaced_it(native):
+    native.venue.on_replace(scripted.answer_with(NOTHING_TO_REPLACE, 404))
+
+    assert E.ORIGINAL_STANDS is native.adapter.replace("one", intent_id="two", price="101").ending
+    assert S.NOT_PLACED is recorded(native, "two").state
 
 
 def test_a_venue_that_refuses_leaves_the_original_standing(native):

@@ -6,6 +6,8 @@ from logos_core.capabilities import (
     ExpiryKind,
     Features,
     IdProfile,
+    PositionKind,
+    PositionView,
     RateLimit,
     Replace,
     ReplaceKind,
@@ -58,6 +60,15 @@ CAPABILITIES = Capabilities(
     ),
     transaction_log=False,
     paper=True,
+    # A crypto pair is bought less its fee, which is booked apart and later, and positions spell pairs without the slash.
+    positions=PositionView(
+        kind=PositionKind.BY_SYMBOL,
+        symbols="[^/]+",
+        sources={
+            "kind": f"{_SPEC}, Position.symbol and Position.qty",
+            "symbols": f"{_SPEC}, ActivityType CFEE and FEE: crypto fees are activities of their own; fees of shares are in USD",
+        },
+    ),
     features=Features(
         notional={OrderType.MARKET: (TimeInForce.DAY,)},
         trail_amount={OrderType.TRAILING_STOP: _RESTING},
@@ -75,10 +86,12 @@ CAPABILITIES = Capabilities(
     replace=Replace(
         kind=ReplaceKind.NATIVE,
         types=frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT}),
+        atomic=False,
         tells_successor=True,
         sources={
             "kind": f"{_SPEC}, PATCH /v2/orders/{{order_id}}",
             "types": f"{_SPEC}, PatchOrderRequest: qty, limit_price, stop_price",
+            "atomic": "alpacahq/alpaca API #165: an order that had traded in part was replaced with its whole quantity",
             "tells_successor": f"{_SPEC}, Order.replaced_by",
         },
     ),

@@ -44,6 +44,7 @@ STATUSES = {
 }
 """Every status of the specification. `done_for_day` may trade again tomorrow, so it is open; `replaced` is final for this order."""
 
+_TRADES = frozenset({"fill", "partial_fill"})
 CRYPTO_TYPES = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT})
 """Alpaca Trading API 2.0.1, OrderType: crypto trading."""
 LINKED = frozenset({"bracket", "oco", "oto"})
@@ -126,7 +127,7 @@ def report(body: object, leg_of: str | None = None) -> ExecutionReport:
 
 
 def _time_in_force(order: Mapping[str, Any]) -> TimeInForce:
-    found = _member(TimeInForce, order, "time_in_force")
+    found: TimeInForce = _member(TimeInForce, order, "time_in_force")
     if found is TimeInForce.GTD:
         raise BadAnswerError(f"order {order.get('id')} is good till a date, which Alpaca does not have")
     return found
@@ -160,8 +161,15 @@ def reports(bodies: list[Mapping[str, Any]], prefix: str) -> list[ExecutionRepor
 
 
 def execution(body: object) -> Execution:
-    """Return what a FILL activity says. It carries no fee: Alpaca books fees as activities of their own."""
+    """Return what a FILL activity says.
+
+    It carries no fee: Alpaca books fees as activities of their own (specification, ActivityType FEE and CFEE), which name neither
+    an order nor a trade (NonTradeActivities). It knows two types, both of them trades (TradingActivities.type); corrections and
+    busts are told by the event stream alone (ActivityV2DetailTRD.execution_type), so any other type is not taken for a trade.
+    """
     activity = _object(body)
+    if activity.get("type") not in _TRADES:
+        raise BadAnswerError(f"activity {activity.get('id')} is a {activity.get('type')!r}, which logos does not know")
     return Execution(
         execution_id=_text(activity, "id"),
         venue_order_id=_text(activity, "order_id"),

@@ -43,7 +43,12 @@ _ORDER_ID = re.compile(r"[0-9A-Za-z-]+")
 
 
 class AlpacaVenue:
-    """One Alpaca account."""
+    """One Alpaca account.
+
+    Its hooks keep nothing between calls, and the client only its key, its address and the session, which belongs to no thread.
+    """
+
+    concurrent = True
 
     def __init__(self, settings: VenueSettings) -> None:
         self._wire = settings.wire

@@ -267,3 +267,9 @@ def test_words_go_out_as_alpaca_spells_them(side, kind, time_in_force):
     fields = mapping.wire_fields(request(side=side, order_type=kind, time_in_force=time_in_force))
 
     assert (side.value, kind.value, time_in_force.value) == (fields["side"], fields["type"], fields["time_in_force"])
+
+
+@pytest.mark.parametrize("kind", [None, "trade_bust", "trade_correct"])
+def test_an_activity_that_is_no_fill_is_not_taken_for_a_trade(kind):
+    with pytest.raises(BadAnswerError, match="activity a::1"):
+        mapping.execution({"id": "a::1", "activity_type": "FILL", "type": kind})

@@ -443,6 +443,15 @@ def test_a_position_is_what_was_bought(desk):
     ]
 
 
+def test_a_position_has_neither_won_nor_lost(desk):
+    desk.market(quantity=3)
+    position = desk.client.get_all_positions()[0]
+
+    assert ("0", "0", "0") == (position.unrealized_pl, position.unrealized_plpc, position.change_today)
+    assert position.asset_marginable
+    assert position.lastday_price == position.current_price == position.avg_entry_price
+
+
 def test_fills_add_up(desk):
     submitted = desk.limit(price=150)
     desk.exchange.fill(str(submitted.id), D("0.4"))

@@ -6,6 +6,8 @@ from logos_core.capabilities import (
     ExpiryKind,
     Features,
     IdProfile,
+    PositionKind,
+    PositionView,
     RateLimit,
     Replace,
     ReplaceKind,
@@ -67,6 +69,13 @@ BINANCE = Capabilities(
     ),
     transaction_log=False,
     paper=True,
+    positions=PositionView(
+        kind=PositionKind.BY_ASSET,
+        sources={
+            "kind": f"{_SPEC}, GET /api/v3/account, balances: free and locked, by asset",
+            "symbols": f"{_SPEC}, GET /api/v3/myTrades, commissionAsset; inferred that each commission is taken from that balance at once",
+        },
+    ),
     features=Features(
         post_only={OrderType.LIMIT: (TimeInForce.GTC,)},
         notional={OrderType.MARKET: (TimeInForce.IOC,)},
@@ -80,10 +89,12 @@ BINANCE = Capabilities(
     replace=Replace(
         kind=ReplaceKind.NATIVE,
         types=frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT}),
+        atomic=True,
         tells_successor=False,
         sources={
             "kind": f"{_SPEC}, POST /api/v3/order/cancelReplace with STOP_ON_FAILURE and ONLY_NEW",
             "types": f"{_SPEC}, the same; a market order is never open, and a trailing stop has no price to change",
+            "atomic": f"{_SPEC}, the same: ONLY_NEW fails the cancel of an order that has traded, STOP_ON_FAILURE then places nothing",
             "tells_successor": f"{_SPEC}: an order does not say what took its place",
         },
     ),

@@ -103,15 +103,15 @@ def classify(error: Exception, operation: Operation, phase: Phase, answer: Answe
 def _half_done(answer: Answer) -> tuple[Outcome, Category]:
     """Return what a failed cancelReplace proves of its new order; the old one's end is for a lookup to tell.
 
-    With STOP_ON_FAILURE, a cancel that failed means that the new order was not attempted. One that succeeded leaves the new order's
-    own refusal, which is read like any other.
+    With STOP_ON_FAILURE, a cancel that failed means that there was nothing to replace, and that the new order was not attempted. One
+    that succeeded leaves the new order's own refusal, which is read like any other.
     """
     body = json.loads(answer.body)
     data = body.get("data")
     if not isinstance(data, dict):
         return Outcome.UNKNOWN, Category.UNLISTED
     if data.get("cancelResult") == "FAILURE" and data.get("newOrderResult") == "NOT_ATTEMPTED":
-        return Outcome.REJECTED, Category.NOT_FOUND
+        return Outcome.ABSENT, Category.NOT_FOUND
     new = data.get("newOrderResponse")
     if data.get("cancelResult") != "SUCCESS" or data.get("newOrderResult") != "FAILURE" or not isinstance(new, dict):
         return Outcome.UNKNOWN, Category.UNLISTED

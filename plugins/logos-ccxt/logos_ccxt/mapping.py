@@ -170,7 +170,10 @@ def _fills(order: Mapping[str, Any], symbol: str, side: Side) -> tuple[Execution
 
 
 def execution(body: object, symbol_of: SymbolOf, client_order_id: str | None) -> Execution:
-    """Return what a row of `GET /api/v3/myTrades` says. It names the order by the venue's id only."""
+    """Return what a row of `GET /api/v3/myTrades` says. It names the order by the venue's id only.
+
+    A row stands once it is there: the specification knows neither a corrected nor a busted trade.
+    """
     trade = _object(body)
     buyer = trade.get("isBuyer")
     if not isinstance(buyer, bool):

@@ -72,6 +72,7 @@ RESTRICTIONS = {"ONLY_NEW": OrderStatus.NEW, "ONLY_PARTIALLY_FILLED": OrderStatu
 BASIS_POINTS = 100  # trailingDelta counts hundredths of a percent
 LEFT_OUT = ("icebergQty", "strategyId", "strategyType")
 CREATES = frozenset({"submit", "replace"})  # Operations that count as a new order.
+NOT_SIMULATED = ("icebergAllowed", "ocoAllowed", "otoAllowed")
 HTML_PAGE = b"<html><head><title>403 Forbidden</title></head><body>Request blocked.</body></html>"
 
 _Fields: TypeAlias = Mapping[str, str]
@@ -157,6 +158,7 @@ class BinanceSimulator:
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self.uid = uid
+        self.fee_rate = fee_rate
         self.engine_delay_s = engine_delay_s
         self.engine_checks_window = engine_checks_window
         self.cancelled_id_stays_taken = cancelled_id_stays_taken
@@ -271,9 +273,7 @@ class BinanceSimulator:
             order = self.exchange.submit(wanted)
         except Refusal as refusal:
             raise _explain(refusal) from refusal
-        answer = {**self._order(order), "transactTime": _milliseconds(order.updated_at)}
-        for name in ("time", "updateTime", "isWorking", "stopPrice", "icebergQty"):
-            del answer[name]
+        answer = self._transacted(order)
         kind = fields.get("newOrderRespType", "FULL")
         if kind == "ACK":
             return {name: answer[name] for name in ("symbol", "orderId", "orderListId", "clientOrderId", "transactTime")}
@@ -321,7 +321,8 @@ class BinanceSimulator:
             if found[-1].status is not RESTRICTIONS[fields["cancelRestrictions"]]:
                 raise _RefusedError(400, -2011, "Order was not canceled due to cancel restrictions.")  # errors page
         order = self.exchange.cancel(found[-1].order_id)
-        cancelled = self._order(order)
+        cancelled = self._transacted(order)
+        del cancelled["workingTime"]
         return {**cancelled, "origClientOrderId": order.client_order_id, "clientOrderId": cancel_id or self._new_id().hex}
 
     # Cancel and replace
@@ -355,8 +356,9 @@ class BinanceSimulator:
         names = (
             "symbol", "origClientOrderId", "orderId", "orderListId", "clientOrderId", "price", "origQty", "executedQty",
             "cummulativeQuoteQty", "status", "timeInForce", "type", "side", "selfTradePreventionMode",
+            "transactTime",
         )  # fmt: skip
-        return {name: cancelled[name] for name in names} | {"transactTime": cancelled["updateTime"]}
+        return {name: cancelled[name] for name in names}
 
     @staticmethod
     def _half(act: Callable[[], dict[str, Any]], *, refuses: bool, code: int) -> _Half:
@@ -407,6 +409,12 @@ class BinanceSimulator:
 
     def _is_visible(self, order: SimulatedOrder) -> bool:
         return not self.visible_after_s or order.created_at <= self._now() - timedelta(seconds=self.visible_after_s)
+
+    def _transacted(self, order: SimulatedOrder) -> dict[str, Any]:
+        """Describe an order as the answers that change it do; a lookup says more (specification)."""
+        more = {"time", "updateTime", "isWorking", "stopPrice", "icebergQty"}
+        said = {name: value for name, value in self._order(order).items() if name not in more}
+        return {**said, "transactTime": _milliseconds(order.updated_at)}
 
     def _order(self, order: SimulatedOrder) -> dict[str, Any]:
         request, word = order.request, order.request.tags.get("type", order.request.type.value.upper())
@@ -465,7 +473,15 @@ class BinanceSimulator:
 
     def _account(self, _: _Fields) -> object:
         balances = sorted(self.exchange.balances().items())
+        basis_points = int(self.fee_rate * 10_000)
         return {
+            **dict.fromkeys(("makerCommission", "takerCommission"), basis_points),
+            **dict.fromkeys(("buyerCommission", "sellerCommission"), 0),
+            "commissionRates": {
+                **dict.fromkeys(("maker", "taker"), _amount(self.fee_rate)),
+                **dict.fromkeys(("buyer", "seller"), _amount(Decimal(0))),
+            },
+            **dict.fromkeys(("brokered", "requireSelfTradePrevention", "preventSor"), False),
             "canTrade": True,
             "canWithdraw": False,
             "canDeposit": False,
@@ -612,6 +628,10 @@ def _listing(instrument: SimulatedInstrument) -> dict[str, Any]:
         "quoteAsset": instrument.quote_asset,
         "quotePrecision": PRECISION,
         "quoteAssetPrecision": PRECISION,
+        **dict.fromkeys(("baseCommissionPrecision", "quoteCommissionPrecision"), PRECISION),
+        **dict.fromkeys(NOT_SIMULATED, False),
+        "defaultSelfTradePreventionMode": "NONE",
+        "allowedSelfTradePreventionModes": ["NONE"],
         "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT"],
         "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": True,

@@ -7,6 +7,7 @@ The client's endpoint methods send exactly the strings they are given.
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -57,9 +58,16 @@ Fields = Mapping[str, str]
 
 
 class BinanceVenue:
-    """One Binance spot account."""
+    """One Binance spot account.
+
+    Its calls may overlap. What ccxt notes of the last request on the client is only ever written, the tables of markets are replaced
+    as a whole, and an answer is read from the response in its own thread. Only loading the markets anew waits for its turn.
+    """
+
+    concurrent = True
 
     def __init__(self, settings: VenueSettings) -> None:
+        self._loading = threading.Lock()
         self._wire = settings.wire
         self._exchange = guarded_exchange(settings)
         self._environment = environment_of(self._exchange.urls["api"]["private"])
@@ -233,7 +241,9 @@ class BinanceVenue:
     def _symbol_of(self, market_id: str) -> str:
         """Return the symbol of a market, also of one that was listed after we loaded them."""
         if market_id not in (self._exchange.markets_by_id or {}):
-            self._exchange.load_markets(reload=True)
+            with self._loading:
+                if market_id not in (self._exchange.markets_by_id or {}):
+                    self._exchange.load_markets(reload=True)
         found = (self._exchange.markets_by_id or {}).get(market_id)
         if not found:
             raise BadAnswerError(f"the market {market_id!r} is not listed")

@@ -6,6 +6,8 @@ from logos_core.capabilities import (
     ExpiryKind,
     Features,
     IdProfile,
+    PositionKind,
+    PositionView,
     RateLimit,
     Replace,
     ReplaceKind,
@@ -58,6 +60,13 @@ CAPABILITIES = Capabilities(
     ),
     transaction_log=True,
     paper=True,
+    positions=PositionView(
+        kind=PositionKind.BY_SYMBOL,
+        sources={
+            "kind": f"{_SPEC}, Position.instrument, long.units and short.units",
+            "symbols": f"{_SPEC}, OrderFillTransaction: units are traded whole; every charge is in the home currency",
+        },
+    ),
     features=Features(
         reduce_only=_ALL,
         linked={OrderClass.OTO: _ALL, OrderClass.BRACKET: _ALL},
@@ -69,10 +78,12 @@ CAPABILITIES = Capabilities(
     replace=Replace(
         kind=ReplaceKind.NATIVE,
         types=frozenset({OrderType.LIMIT, OrderType.STOP}),
+        atomic=True,
         tells_successor=True,
         sources={
             "kind": f"{_SPEC}, PUT /accounts/{{accountID}}/orders/{{orderSpecifier}}: cancels and creates simultaneously",
             "types": f"{_SPEC}, the same: the new order is an OrderRequest of any type; a market order is never pending",
+            "atomic": f"{_SPEC}, OrderState: an order that has traded is pending no longer; what it leaves is reissued under another id",
             "tells_successor": f"{_SPEC}, OrderCancelTransaction.replacedByOrderID",
         },
     ),

@@ -142,12 +142,12 @@ def _refusal(status: int, body: Mapping[str, Any]) -> tuple[Outcome, Category]:
 
 
 def _not_there(body: Mapping[str, Any]) -> tuple[Outcome, Category]:
-    """Return what a 404 to a replacement proves: nothing was made, for there was nothing to replace.
+    """Return what a 404 to a replacement says: there was nothing to replace.
 
     Specification, PUT /accounts/{accountID}/orders/{orderSpecifier}, response 404 with orderCancelRejectTransaction.
     """
     if "orderCancelRejectTransaction" in body and code_of(body) in NO_SUCH_ORDER and not set(body) & CREATED:
-        return Outcome.REJECTED, Category.NOT_FOUND
+        return Outcome.ABSENT, Category.NOT_FOUND
     return Outcome.UNKNOWN, Category.UNLISTED
 
 

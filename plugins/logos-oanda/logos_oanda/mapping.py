@@ -11,6 +11,7 @@ Rules:
 5. What an execution cost is `commission` and `guaranteedExecutionFee`, in the account's currency. `halfSpreadCost` is part of the
    price already, `financing` and `pl` belong to the position (specification, OrderFillTransaction; that the half spread is not
    charged besides is inferred from its description as a value that may be negative).
+6. A fill stands once it is logged: no type of transaction corrects or busts one (specification, TransactionType).
 """
 
 from collections.abc import Iterable, Sequence

@@ -9,6 +9,7 @@ before a send bounds from below where the order can stand in it. An order that i
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -52,7 +53,13 @@ FOREIGN_SITE = {"paper": "001", "live": "101"}
 
 
 class OandaVenue:
-    """One v20 account."""
+    """One v20 account.
+
+    Its calls may overlap. The client keeps nothing of a request but what it returns (a request object is made for each), the currency
+    never changes, and of two positions noted at once either bounds an order that is sent later. What is being sent is known per thread.
+    """
+
+    concurrent = True
 
     def __init__(self, settings: VenueSettings) -> None:
         self._account = _account_id(settings)
@@ -62,7 +69,7 @@ class OandaVenue:
         self._client = guarded_client(settings)
         self._currency: str | None = None
         self._position: int | None = None
-        self._sending: str | None = None
+        self._sending = threading.local()
 
     @venue_hook
     def identify(self) -> VenueIdentity:
@@ -101,7 +108,7 @@ class OandaVenue:
     @venue_hook
     def submit(self, prepared: PreparedOrder) -> ExecutionReport:
         currency = self._known_currency()
-        self._sending = prepared.request.client_order_id
+        self._sending.name = prepared.request.client_order_id
         answer = self._ask(orders.OrderCreate(self._account, data={"order": dict(prepared.wire)}))
         return mapping.created(answer, currency)
 
@@ -110,7 +117,7 @@ class OandaVenue:
         currency, original = self._known_currency(), reference.venue_order_id
         if original is None:
             raise BadAnswerError("an order is replaced by the venue's own id, which is not known")
-        self._sending = prepared.request.client_order_id
+        self._sending.name = prepared.request.client_order_id
         wire = {"order": dict(prepared.wire)}
         answer = self._ask(orders.OrderReplace(self._account, orderID=_specifier(reference), data=wire))
         return mapping.replaced(answer, original, currency)
@@ -178,7 +185,7 @@ class OandaVenue:
 
     @venue_hook
     def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
-        about = self._sending if operation in {Operation.SUBMIT, Operation.REPLACE} else None
+        about = getattr(self._sending, "name", None) if operation in {Operation.SUBMIT, Operation.REPLACE} else None
         return errors.classify(error, operation, phase, self._wire.current().answer, about)
 
     def _changed(self, log: list[Row], traded: Mapping[str, Traded], currency: str, prefix: str) -> list[ExecutionReport]:

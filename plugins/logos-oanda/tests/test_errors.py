@@ -119,10 +119,10 @@ def test_an_order_that_is_not_there_is_absent_except_for_its_own_submit(code):
 
 
 @pytest.mark.parametrize("code", NO_SUCH_ORDER)
-def test_where_there_was_nothing_to_replace_nothing_was_made(code):
+def test_where_there_was_nothing_to_replace_that_is_all_it_says(code):
     logged = {"errorCode": code, "orderCancelRejectTransaction": {"rejectReason": code}}
 
-    assert Outcome.REJECTED == verdict(answer(404, **logged), Operation.REPLACE)
+    assert Outcome.ABSENT == verdict(answer(404, **logged), Operation.REPLACE)
     assert Outcome.UNKNOWN == verdict(answer(404, **logged, orderCreateTransaction={}), Operation.REPLACE)
     assert Outcome.UNKNOWN == verdict(answer(404, errorCode=code), Operation.REPLACE)
 

@@ -220,8 +220,11 @@ def test_when_something_else_reduces_the_trade_its_dependent_orders_close_the_re
     assert D(0) == call.app.exchange.position("EUR_USD")
 
 
-def test_a_dependent_order_whose_trade_is_closed_opens_nothing_even_before_it_is_cancelled(call):
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_dependent_order_whose_trade_is_closed_opens_nothing_even_before_it_is_cancelled(call, replaced):
     call.order(MARKET, **LEGS)
+    if replaced:
+        call("PUT", "orders/7", {"order": {"type": "STOP_LOSS", "tradeID": "5", "price": "1.01"}})
     exchange = call.app.exchange
     market = exchange.order("4").request
     exchange.submit(

@@ -140,19 +140,22 @@ def activity_id(execution: SimulatedExecution) -> str:
 
 
 def position(instrument: SimulatedInstrument, quantity: Decimal) -> dict[str, Any]:
-    """Show one position."""
-    return {
+    """Show one position, as one bought at the last price, which has not moved since: the exchange keeps no cost basis."""
+    unmoved = ("unrealized_pl", "unrealized_plpc", "unrealized_intraday_pl", "unrealized_intraday_plpc", "change_today")
+    return dict.fromkeys(unmoved, "0") | {
         "asset_id": asset_id(instrument),
         "symbol": instrument.symbol.replace("/", ""),  # specification: positions spell pairs without a slash
         "exchange": "NASDAQ" if asset_class(instrument) == "us_equity" else "CRYPTO",
         "asset_class": asset_class(instrument),
-        "avg_entry_price": plain(instrument.last),  # The exchange keeps no cost basis.
+        "asset_marginable": asset_class(instrument) == "us_equity",
+        "avg_entry_price": plain(instrument.last),
         "qty": plain(quantity),
         "qty_available": plain(quantity),
         "side": "long" if quantity > 0 else "short",
         "market_value": plain(quantity * instrument.last),
         "cost_basis": plain(quantity * instrument.last),
         "current_price": plain(instrument.last),
+        "lastday_price": plain(instrument.last),
     }
 
 

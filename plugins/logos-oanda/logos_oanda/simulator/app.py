@@ -90,6 +90,8 @@ class OandaSimulator:
         since_satisfiable: False makes `sinceid` answer 416 whatever is asked, which the specification allows it to.
         reduce_only_clips: A REDUCE_ONLY order larger than the position fills for the position and is cancelled for the rest;
             False refuses it. Which is *inferred*: the specification says only that nothing but a reduction is allowed.
+        replaces_what_traded: True replaces an order that has traded in part. False answers that it is not there: by the
+            specification, what such an order leaves is reissued under another id. The reissue itself is not simulated.
         halted: Symbols whose market is halted: what must fill at once is created and at once cancelled. Recorded.
         now: Tell the time.
     """
@@ -109,11 +111,12 @@ class OandaSimulator:
         since_page: int | None = None,
         since_satisfiable: bool = True,
         reduce_only_clips: bool = True,
+        replaces_what_traded: bool = False,
         halted: Iterable[str] = (),
         now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC),  # noqa: TID251 - the default.
     ) -> None:
         self.account, self.currency, self.halted = account, currency, set(halted)
-        self.lookup_finds_closed = lookup_finds_closed
+        self.lookup_finds_closed, self.replaces_what_traded = lookup_finds_closed, replaces_what_traded
         self.visible_after_s = visible_after_s
         self.since_page, self.since_satisfiable = since_page, since_satisfiable
         self._token, self._mt4_account_id, self._now, self._opened_at = token, mt4_account_id, now, now()
@@ -207,7 +210,7 @@ class OandaSimulator:
     def _replace(self, request: HttpRequest, specifier: str) -> HttpResponse:
         """Cancel an order and create another in one step; the new one has the type of the old (specification)."""
         data, original = read_body(request), self._find(specifier)
-        if original is None or not original.is_open:
+        if original is None or not original.is_open or (original.executions and not self.replaces_what_traded):
             return self._reject_cancel(original)
         before, tags = self.exchange.last_transaction_id, original.request.tags
         wanted = read_dependent(data, original) if "tradeID" in tags else read_order(data)
