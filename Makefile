@@ -17,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint format rehearse wire kills races bench spec-check wheels clean
+.PHONY: help setup test lint docs format rehearse wire kills races bench spec-check wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ lint: $(STAMP)  ## check style, types and layers; change nothing
 	$(BIN)/mypy logos_core tools $(wildcard tests)
 	set -e; for plugin in $(PLUGINS); do $(BIN)/mypy $$plugin; done
 	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## build the documentation's site into build/site; whatever is amiss with it fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
 format: $(STAMP)  ## rewrite the code in the house's form
 	$(BIN)/ruff check --fix-only --exit-zero --quiet .

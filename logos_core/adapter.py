@@ -23,7 +23,7 @@ from logos_core.cancellation import Cancellation
 from logos_core.events import StoredEvent
 from logos_core.hookspecs import Found, NotSeen, OrderReference, ReconcileRequest, VenueIdentity
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.lifecycle import IntentState
+from logos_core.lifecycle import WORKING, IntentState
 from logos_core.orders import ExecutionReport, Number, Order, Replacement
 from logos_core.parts import Parts
 from logos_core.positions import Book
@@ -39,6 +39,7 @@ from logos_core.reconciliation import (
     unseen_legs,
     verdict,
 )
+from logos_core.records import Recorded
 from logos_core.recovery import RecoveryReport, recover
 from logos_core.replacing import ReplaceReport, Replacing
 from logos_core.resolution import Standing
@@ -188,6 +189,7 @@ class Adapter:
 
         Raises:
             LookupError: no such order is known here.
+            OrderRejectedError, OrderNotPlacedError: there is no order to replace, on record.
             OrderDeniedError: we refused; the order stands as it was. Mend the cause and replace again.
             VenueUnavailableError: provably nothing was replaced. Replace again later, under the same intent id.
             OutcomeUnknownError: nobody knows yet which order stands. Replace again under the same intent id to find out.
@@ -244,7 +246,7 @@ class Adapter:
 
     def _reconcile(self) -> ReconciliationReport:
         parts = self._parts
-        before = {name for name, _, _ in parts.ledger.working_orders()}
+        before = parts.ledger.working_names()
         request = ReconcileRequest(cursor=parts.ledger.cursor("reconcile"), symbols=parts.ledger.symbols(), prefix=PREFIX)
         try:
             parts.limiter.take()
@@ -255,10 +257,10 @@ class Adapter:
         positions = self._baselines.compare(snapshot, request)
         knows = told.known.__contains__
         untracked, foreign = strangers(snapshot, knows, parts.ledger.knows_order, PREFIX)
-        unseen = [name for name in candidates(parts.ledger.working_orders(), snapshot) if name in before]
-        missing, moving, unasked = self._ask_for(unseen)
-        missing += self._missing_legs(unseen_legs(parts.ledger.working_legs(), snapshot))
         news = {report.client_order_id for report in told.news}
+        shown = {report.client_order_id for report in snapshot.open_orders}
+        missing, moving, unasked = self._ask_for(candidates(self._working(before.difference(shown - news)), snapshot))
+        missing += self._missing_legs(unseen_legs(parts.ledger.working_legs(), snapshot))
         different, moved = self._compare(
             [report for report in snapshot.open_orders if report.client_order_id in news or report.status.is_final]
         )
@@ -363,12 +365,17 @@ class Adapter:
                 return recorded.reference()
         raise LookupError(f"no order of strategy {self._parts.strategy!r} has the intent id {order!r}; see `logos orders`")
 
-    def _ask_for(self, names: list[str]) -> tuple[list[str], list[str], str | None]:
+    def _working(self, names: set[str]) -> list[Recorded]:
+        """Return those of some orders that may still trade, the oldest first."""
+        found = filter(None, map(self._parts.ledger.find, names))
+        return sorted((recorded for recorded in found if recorded.state in WORKING), key=lambda recorded: recorded.id)
+
+    def _ask_for(self, orders: list[Recorded]) -> tuple[list[str], list[str], str | None]:
         """Ask by name for working orders that the open list does not show: missing ones, moving ones, and why one could not be asked."""
         missing: list[str] = []
         moving: list[str] = []
         unasked: str | None = None
-        for recorded in filter(None, map(self._parts.ledger.find, names)):
+        for recorded in orders:
             resolution = self._parts.resolver.find_out(recorded)
             if resolution.standing is Standing.NOT_ASKED:
                 unasked = resolution.why

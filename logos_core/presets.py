@@ -60,6 +60,10 @@ class Preset:
 
     Attributes:
         path: the file it came from.
+        venue: `plugin` or `plugin:variant`.
+        environment: where orders go.
+        strategy: the label that keeps this strategy's intents apart from those of others on the account.
+        base_url: where the simulator listens; for the environment `simulator` only.
         account_id: the account the key must belong to; None takes whichever it belongs to.
         credentials: references, by the name of the secret.
         venue_options: the plugin's own keys.

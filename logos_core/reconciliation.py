@@ -10,7 +10,7 @@ Rules:
    whoever moved it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -99,10 +99,10 @@ def compared(working: set[str], snapshot: VenueSnapshot, knows: Callable[[str], 
     return working | {name for name in shown if knows(name) or name.startswith(prefix)}
 
 
-def candidates(working: Iterable[tuple[str, str, str]], snapshot: VenueSnapshot) -> list[str]:
+def candidates(working: list[Recorded], snapshot: VenueSnapshot) -> list[Recorded]:
     """Return the working orders that the snapshot's open list does not show; each must be asked for by name."""
-    shown = {(report.symbol, report.venue_order_id) for report in snapshot.open_orders}
-    return [name for name, symbol, venue_order_id in working if (symbol, venue_order_id) not in shown]
+    shown = {(report.symbol, report.venue_order_id) for report in snapshot.open_orders} if working else set()
+    return [order for order in working if order.report and (order.symbol, order.report.venue_order_id) not in shown]
 
 
 def strangers(

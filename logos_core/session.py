@@ -35,6 +35,7 @@ from logos_core.resolution import Resolver
 from logos_core.runs import RunFolder
 from logos_core.secrets import resolve
 from logos_core.spool import Spool
+from logos_core.systems import require_live_system
 from logos_core.venues import BoundVenue, VenueAskError, VenueDeclaration, VenueSettings
 from logos_core.wire import Wire
 
@@ -60,7 +61,9 @@ def home_of(home: str | Path | None, environ: Mapping[str, str]) -> Home:
 
 
 def bind(preset: Preset, environ: Mapping[str, str], clock: Clock) -> BoundVenue:
-    """Bind the venue that a preset names, with its secrets resolved."""
+    """Bind the venue that a preset names, with its secrets resolved; a live one only where live orders may leave at all."""
+    if preset.environment == "live":
+        require_live_system(str(preset.path))
     declared, variant = venues.declaration(preset.venue)
     settings = VenueSettings(
         variant=variant,

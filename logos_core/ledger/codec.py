@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from logos_core.events import Heads, moment, one_spelling
@@ -66,6 +67,8 @@ def request_from(text: str) -> OrderRequest:
 _OPTIONAL_NUMBERS = ("stop_price", "trail_amount", "trail_percent", "notional")
 _OPTIONAL_WORDS = ("leg_of", "replaced_by")
 _OPTIONAL = (*_OPTIONAL_NUMBERS, *_OPTIONAL_WORDS)
+_optional = attrgetter(*_OPTIONAL)
+_NOT_SET = (None,) * len(_OPTIONAL)
 _TIME = ',"venue_time":'
 """Begins the last part of a stored report: the keys are sorted."""
 _PLAIN = (
@@ -99,20 +102,25 @@ def says_the_same(text: str, report: ExecutionReport) -> bool:
 
     An order of a plain kind is spelled here at once; if that is not what is stored, it is spelled as it would be stored.
     """
-    if all(getattr(report, name) is None for name in _OPTIONAL):
+    if _optional(report) == _NOT_SET:
+        average, price, quantity, time_in_force = report.average_price, report.price, report.quantity, report.time_in_force
         quick = _PLAIN % (
-            _quoted(report.average_price), report.client_order_id, report.filled_quantity, report.order_type._value_,
-            _quoted(report.price), _quoted(report.quantity), report.side._value_, report.status._value_, report.symbol,
-            "null" if report.time_in_force is None else f'"{report.time_in_force._value_}"', report.venue_order_id,
-        )  # fmt: skip
+            "null" if average is None else f'"{average!s}"',
+            report.client_order_id,
+            report.filled_quantity,
+            report.order_type._value_,
+            "null" if price is None else f'"{price!s}"',
+            "null" if quantity is None else f'"{quantity!s}"',
+            report.side._value_,
+            report.status._value_,
+            report.symbol,
+            "null" if time_in_force is None else f'"{time_in_force._value_}"',
+            report.venue_order_id,
+        )
         if text.startswith(quick):
             return True
     untimed, _, _ = dump(report_body(report)).rpartition(_TIME)
     return text.rpartition(_TIME)[0] == untimed
-
-
-def _quoted(number: Decimal | None) -> str:
-    return "null" if number is None else f'"{number!s}"'
 
 
 def report_from(text: str, executions: tuple[Execution, ...], legs: tuple[ExecutionReport, ...] = ()) -> ExecutionReport:

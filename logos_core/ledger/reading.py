@@ -97,13 +97,10 @@ class LedgerReader:
         """Return intents whose order may still trade."""
         return self._list("WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel') ORDER BY id")
 
-    def working_orders(self) -> list[tuple[str, str, str]]:
-        """Return the orders that may still trade: client order id, symbol and venue order id, without all that is known of them."""
-        rows = self._db.rows(
-            "SELECT i.client_order_id, v.symbol, v.venue_order_id FROM intents i JOIN venue_orders v ON v.intent = i.id AND v.number = 0"
-            " WHERE i.state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel') ORDER BY i.id"
-        )
-        return [(name, symbol, venue_order_id) for name, symbol, venue_order_id in rows]
+    def working_names(self) -> set[str]:
+        """Return the client order ids of the intents whose order may still trade."""
+        states = "'pending_new', 'new', 'partially_filled', 'pending_cancel'"
+        return {row[0] for row in self._db.rows(f"SELECT client_order_id FROM intents WHERE state IN ({states})")}
 
     def duplicates(self) -> list[str]:
         """Return the venue orders beyond the first for one intent. There must never be any."""
@@ -119,6 +116,14 @@ class LedgerReader:
     def symbols(self) -> tuple[str, ...]:
         """Return every symbol an intent was recorded for."""
         return tuple(row[0] for row in self._db.rows("SELECT symbol FROM symbols ORDER BY symbol"))
+
+    def replacements(self, client_order_id: str) -> list[str]:
+        """Return the client order ids of the orders that were placed in this one's place."""
+        rows = self._db.rows(
+            "SELECT n.client_order_id FROM intents n JOIN intents o ON o.id = n.parent_intent"
+            " WHERE o.client_order_id = ? AND n.state NOT IN ('fresh', 'rejected', 'not_placed') ORDER BY n.id", client_order_id,
+        )  # fmt: skip
+        return [str(row[0]) for row in rows]
 
     def executions(self, client_order_id: str) -> tuple[Execution, ...]:
         """Return the executions of an intent's orders as they were told, those of its legs, corrections and busts included."""

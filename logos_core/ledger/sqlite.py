@@ -461,7 +461,7 @@ class SqliteLedger(LedgerReader):
         if report.filled_quantity != before.filled_quantity:
             return report.filled_quantity > before.filled_quantity
         if (report.status, report.average_price) == (before.status, before.average_price):
-            return False
+            return _is_newer(report, before)
         return move_of(report.status) in TABLE[state]
 
     def _take_report(self, intent: int, state: IntentState, report: ExecutionReport) -> IntentState:
@@ -792,6 +792,14 @@ def _advanced(state: IntentState, move: Move) -> IntentState:
         return advance(state, move)
     except IllegalMoveError:
         return state
+
+
+def _is_newer(report: ExecutionReport, before: ExecutionReport) -> bool:
+    """Say whether a later word changes what an order is for, or where its stop stands: a leg's quantity, a trail."""
+    told, known = ((said.quantity, said.price, said.stop_price, said.replaced_by) for said in (report, before))
+    if told == known or report.venue_time is None:
+        return False
+    return before.venue_time is None or report.venue_time > before.venue_time
 
 
 class _DeniedError(Exception):

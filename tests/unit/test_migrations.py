@@ -139,3 +139,13 @@ def test_a_session_that_has_an_old_ledger_open_goes_on_while_another_migrates_it
     ledger.close()
 
     assert ("AAPL", "MSFT", "TSLA") == symbols
+
+
+def test_an_index_that_an_old_ledger_was_given_by_hand_does_not_stop_its_migration(old):
+    """Versions between the first and the second made this one whenever a session began."""
+    connection = apsw.Connection(str(old))
+    connection.execute("CREATE INDEX intents_replacing ON intents (parent_intent) WHERE parent_intent IS NOT NULL")
+    connection.close()
+    open_and_close(old)
+
+    assert migrations.newest_version() == version(old)

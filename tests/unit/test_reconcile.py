@@ -211,3 +211,14 @@ def test_a_venue_that_shows_less_than_it_has_told_before_differs(session):
         (found.field, found.ledger, found.venue) for found in report.different
     ]
     assert Agreement.DIFFERS == report.verdict
+
+
+def test_an_order_that_is_shown_under_another_venue_id_is_asked_for_by_name(session):
+    """The name alone does not say that it is the order on record that the list shows."""
+    session.adapter.submit(order())
+    session.venue.held[0] = evolve(session.venue.held[0], venue_order_id="v2")
+    asked = session.venue.calls.count(Operation.LOOKUP)
+    report = session.adapter.reconcile()
+
+    assert session.venue.calls.count(Operation.LOOKUP) > asked
+    assert (Agreement.DIFFERS, ("v2",)) == (report.verdict, report.duplicates)

@@ -38,7 +38,6 @@ CREATE INDEX intents_unknown ON intents (id) WHERE state = 'unknown';
 CREATE INDEX intents_working ON intents (id) WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel');
 CREATE INDEX intents_replacing ON intents (parent_intent) WHERE parent_intent IS NOT NULL;
 
-
 -- Every symbol an intent was recorded for, so that a venue can be asked about each without reading all intents.
 CREATE TABLE symbols (
     symbol TEXT PRIMARY KEY
