@@ -27,7 +27,7 @@ from logos_core import Adapter, Order, StreamConfig
 from logos_core.cli.output import columned
 from logos_core.orders import plain
 from logos_core.rails.idempotency import PREFIX
-from logos_core.testing.exchange import Exchange
+from logos_core.testing.exchange import Exchange, OrderRequest
 from logos_core.testing.rehearsal.presets import CREDENTIAL, Rehearsable, embedded
 from logos_core.testing.rehearsal.scenario import price_at, unit_of
 from logos_core.testing.rehearsal.simulator import application
@@ -135,12 +135,20 @@ def _happen(adapter: Adapter, exchange: Exchange, instrument: Any, events: int, 
         elif turn < 0.25:
             exchange.cancel(chance.choice(ours).order_id)
         elif turn < 0.3:
-            strange = exchange.submit(replace(ours[0].request, client_order_id=chance.choice([None, f"strange-{next(names)}"])))
-            exchange.fill(strange.order_id, unit)
+            exchange.fill(exchange.submit(_strange(ours[0].request, chance, next(names))).order_id, unit)
         else:
             order = chance.choice(ours)
             part = unit / PARTS * chance.randrange(1, PARTS)
             exchange.fill(order.order_id, min(part, order.leaves_quantity))
+
+
+def _strange(request: OrderRequest, chance: random.Random, number: int) -> OrderRequest:
+    """Return somebody else's order like one of ours: under another id or none, wherever the venue's own words hold it."""
+    name = chance.choice([None, f"strange-{number}"])
+    tags = dict(request.tags)
+    if "clientExtensions" in tags:
+        tags["clientExtensions"] = {"id": name} if name else {}
+    return replace(request, client_order_id=name, tags=tags)
 
 
 def _compare(adapter: Adapter, exchange: Exchange) -> dict[str, Any]:

@@ -30,7 +30,9 @@ class Desk:
         return self.adapter.submit(Order.limit("EUR_USD", "buy", quantity=quantity, price="0.5", intent_id=name))
 
     def report(self, order):
-        return self.adapter.ledger.find(order.client_order_id).report
+        found = self.adapter.ledger.find(order.client_order_id)
+        assert found is not None
+        return found.report
 
 
 @pytest.fixture
