@@ -156,7 +156,7 @@ def test_a_key_that_is_not_let_in_is_an_error_at_once(desk):
 
 def test_a_redirect_is_not_followed_with_the_key(desk):
     desk.app.redirect = True
-    with pytest.raises(StreamNotReadyError, match="redirected to .*elsewhere.*, which is not followed"):
+    with pytest.raises(StreamNotReadyError, match=r"redirected to .*elsewhere.*, which is not followed"):
         desk.adapter.listen(QUICK)
 
 
