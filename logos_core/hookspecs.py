@@ -246,7 +246,7 @@ class Inlet(Protocol):
     @property
     def stopped(self) -> bool: ...
 
-    def on_stop(self, end: Callable[[], None]) -> None:
+    def on_stop(self, end: Callable[[], object]) -> None:
         """Name what ends a read that blocks, such as closing the connection. It is called from another thread."""
 
     def hello(self) -> None:

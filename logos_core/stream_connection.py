@@ -34,7 +34,7 @@ class Connection:
         self.over: str | None = None
         self._listen, self._intake, self._tell, self._clock = listen, intake, tell, clock
         self._lock = threading.Lock()
-        self._ends: list[Callable[[], None]] = []
+        self._ends: list[Callable[[], object]] = []
         self._thread = threading.Thread(target=self._run, name="logos-stream", daemon=True)
 
     def start(self) -> None:
@@ -65,7 +65,7 @@ class Connection:
 
     # What the venue calls.
 
-    def on_stop(self, end: Callable[[], None]) -> None:
+    def on_stop(self, end: Callable[[], object]) -> None:
         with self._lock:
             if not self.stopped:
                 self._ends.append(end)

@@ -11,13 +11,12 @@ import socket
 import threading
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 from logos_core.testing.exchange import Transaction
 from logos_core.testing.server import HttpRequest
 from logos_core.testing.streaming import Feed, Wire
 from logos_core.testing.wires import ChunkedLines
-from logos_oanda.simulator.answers import timestamp, venue_id
+from logos_oanda.simulator.answers import Json, timestamp, venue_id
 from logos_oanda.simulator.app import OandaSimulator
 
 HEARTBEAT_S = 5.0  # specification
@@ -30,6 +29,16 @@ class StreamingOanda(OandaSimulator):
     def feed(self) -> Feed:
         """Return what is told, and what goes wrong with it."""
         return Feed(self.exchange, heartbeat_s=HEARTBEAT_S)
+
+    @cached_property
+    def _written(self) -> dict[int, Json]:
+        """The log as it was told once; what is logged does not change, and a long log is read often."""
+        return {}
+
+    def _transaction(self, transaction: Transaction) -> Json:
+        if transaction.id not in self._written:
+            self._written[transaction.id] = super()._transaction(transaction)
+        return dict(self._written[transaction.id])
 
     def stream(self, request: HttpRequest) -> Callable[[socket.socket, threading.Event], None] | None:
         """Return what takes a connection over, or None for a request like any other, one that is not let in included."""
@@ -66,5 +75,5 @@ class StreamingOanda(OandaSimulator):
         return b'{"type":"ORDER_FILL","id":"12'
 
 
-def _line(data: dict[str, Any]) -> bytes:
+def _line(data: Json) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode()
