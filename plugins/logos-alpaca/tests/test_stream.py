@@ -32,7 +32,9 @@ class Desk:
         return self.adapter.submit(Order.limit("AAPL", "buy", quantity=quantity, price="50", intent_id=name))
 
     def report(self, order):
-        return self.adapter.ledger.find(order.client_order_id).report
+        found = self.adapter.ledger.find(order.client_order_id)
+        assert found is not None
+        return found.report
 
 
 class OddAlpaca(StreamingAlpaca):
