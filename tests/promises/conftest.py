@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from logos_alpaca.simulator import AlpacaSimulator
-from logos_ccxt.simulator import BinanceSimulator
+from logos_ccxt.binance.simulator import BinanceSimulator
 from logos_core import Adapter
 from logos_core.testing.server import LoopbackServer, VenueApp
 from logos_oanda.simulator import ACCOUNT, OandaSimulator

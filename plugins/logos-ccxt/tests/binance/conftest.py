@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from logos_ccxt import VENUE
-from logos_ccxt.simulator import BinanceSimulator
-from logos_ccxt.venue import BinanceVenue
+from logos_ccxt.binance.simulator import BinanceSimulator
+from logos_ccxt.binance.venue import BinanceVenue
 from logos_core.clock import SystemClock
 from logos_core.hookspecs import OrderReference, ReconcileRequest
 from logos_core.orders import OrderRequest, OrderType, Side, TimeInForce
