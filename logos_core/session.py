@@ -35,7 +35,7 @@ from logos_core.resolution import Resolver
 from logos_core.runs import RunFolder
 from logos_core.secrets import resolve
 from logos_core.spool import Spool
-from logos_core.venues import BoundVenue, VenueAskError, VenueDeclaration, VenueSettings
+from logos_core.venues import BoundVenue, Host, VenueAskError, VenueDeclaration, VenueSettings
 from logos_core.wire import Wire
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
