@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 N ?= 60
+SEEDS ?= 200
 
 BIN := .venv/bin
 PLUGINS := $(sort $(wildcard plugins/logos-*))
@@ -16,10 +17,10 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint format rehearse wire kills bench wheels clean
+.PHONY: help setup test lint docs format rehearse wire kills races bench spec-check wheels clean
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## create .venv with the core, every plugin and the tools
 
@@ -29,9 +30,12 @@ test: $(STAMP)  ## run every test that needs no network
 lint: $(STAMP)  ## check style, types and layers; change nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy logos_core $(wildcard tests)
+	$(BIN)/mypy logos_core tools $(wildcard tests)
 	set -e; for plugin in $(PLUGINS); do $(BIN)/mypy $$plugin; done
 	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## build the documentation's site into build/site; whatever is amiss with it fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
 format: $(STAMP)  ## rewrite the code in the house's form
 	$(BIN)/ruff check --fix-only --exit-zero --quiet .
@@ -46,8 +50,14 @@ wire: $(STAMP)  ## count the requests that really leave, per order and per fault
 kills: $(STAMP)  ## kill processes at least N times in the middle of an order, and compare the books (N=60)
 	$(BIN)/python -m benchmarks.kills --minimum $(N)
 
+races: $(STAMP)  ## race fills, faults and restarts against cancels and replacements, on every venue (SEEDS=200)
+	$(BIN)/python -m benchmarks.races --seeds $(SEEDS)
+
 bench: $(STAMP)  ## measure what the rails cost
 	$(BIN)/python -m benchmarks.bench
+
+spec-check: $(STAMP)  ## hold requests and answers against the venues' own OpenAPI documents (SPECS=FOLDER)
+	$(BIN)/python -m tools.spec_check --specs "$(SPECS)"
 
 wheels: $(STAMP)  ## build every package into dist/
 	rm -rf dist

@@ -18,7 +18,7 @@ from typing import Any
 
 from attrs import frozen
 
-from benchmarks import bench_orders, floor, lost, startup
+from benchmarks import bench_growth, bench_orders, bench_threads, floor, lost, startup
 from benchmarks.arms import CORES, DESKS
 
 
@@ -50,10 +50,12 @@ class Size:
     kills: int
     killed_orders: int
     pairs: int
+    history: int
+    memory_orders: int
 
 
-FULL = Size(blocks=7, synced_orders=2_000, kills=100, killed_orders=10_000, pairs=15)
-QUICK = Size(blocks=3, synced_orders=500, kills=20, killed_orders=1_000, pairs=7)
+FULL = Size(blocks=7, synced_orders=2_000, kills=100, killed_orders=10_000, pairs=15, history=1_000_000, memory_orders=100_000)
+QUICK = Size(blocks=3, synced_orders=500, kills=20, killed_orders=1_000, pairs=7, history=200_000, memory_orders=20_000)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -123,12 +125,59 @@ def _p1(size: Size, folder: Path, venues: list[str]) -> Iterator[Callable[[], Ro
         yield partial(_row, "P1", f"guarded submit ÷ FLOOR, {DESKS[name].sdk}", "≤ 1.10, stretch 1.05", judge)
 
 
+def _p2(size: Size, folder: Path, venues: list[str]) -> Iterator[Callable[[], Row]]:
+    for name in venues:
+
+        def judge(name: str = name) -> tuple[str, Verdict]:
+            found = _alone(bench_growth.tail, name, folder / name, blocks=size.blocks)
+            return _said(found), _at_most(found.ratio, 1.5, found.trouble)
+
+        yield partial(_row, "P2", f"the same, p99 of pooled blocks, {DESKS[name].sdk}", "≤ 1.5", judge)
+
+
+def _p4(size: Size, folder: Path, venues: list[str]) -> Iterator[Callable[[], Row]]:
+    for name in venues:
+
+        def judge(name: str = name) -> tuple[str, Verdict]:
+            found = _alone(bench_growth.slow_venue, name, folder / name, blocks=size.blocks)
+            return _said(found), _at_most(found.median, 1.05, found.trouble)
+
+        yield partial(_row, "P4", f"÷ FLOOR, answers after 20 ms, {DESKS[name].sdk}", "≤ 1.05", judge)
+
+
 def _p5(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
     def judge() -> tuple[str, Verdict]:
         found = _alone(bench_orders.syncs_per_order, folder, orders=size.synced_orders)
         return f"{found:.4f} over {size.synced_orders:,} orders", _at_most(found, 2.02)
 
     yield partial(_row, "P5", "syncs per order, one thread", "≤ 2.02", judge)
+    for threads, most in ((8, 0.6), (64, 0.10)):
+
+        def judge_many(threads: int = threads, most: float = most) -> tuple[str, Verdict]:
+            found = _alone(bench_threads.syncs_per_order, folder / str(threads), threads=threads, orders=size.synced_orders)
+            return f"{found:.4f} over {size.synced_orders:,} orders", _at_most(found, most)
+
+        yield partial(_row, "P5", f"syncs per order, {threads} threads", f"≤ {most:.2f}", judge_many)
+
+
+def _p6(size: Size, folder: Path, venues: list[str]) -> Iterator[Callable[[], Row]]:
+    for name in venues:
+
+        def judge(name: str = name) -> tuple[str, Verdict]:
+            found = _alone(bench_threads.over_floor, name, folder / name, threads=8, blocks=size.blocks)
+            return bench_threads.said(found), _at_most(found.median, 1 / 0.85, found.trouble)
+
+        yield partial(_row, "P6", f"orders/s of 8 threads ÷ FLOOR, {DESKS[name].sdk}", "≥ 0.85", judge)
+
+
+def _p7(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
+    for threads in (8, 64):
+
+        def judge(threads: int = threads) -> tuple[str, Verdict]:
+            found = _alone(bench_threads.ledger_over_log, folder / str(threads), threads=threads, blocks=size.blocks)
+            return bench_threads.said(found), _at_most(found.median, 1 / 0.55, found.trouble)
+
+        yield partial(_row, "P7", f"events/s of {threads} threads ÷ grouped raw log", "≥ 0.55", judge)
 
 
 def _p9(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
@@ -165,6 +214,37 @@ def _p11(_: Size, folder: Path, __: list[str]) -> Iterator[Callable[[], Row]]:
     yield partial(_row, "P11", "import logos_core: resident", "≤ 30 MiB", resident)
 
 
+def _p12(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
+    measured: list[bench_growth.Recovery] = []
+
+    def explained() -> tuple[str, Verdict]:
+        steps = _alone(bench_growth.plan, folder)
+        return "; ".join(steps), _at_most(len(bench_growth.reads_all(steps)), 0)
+
+    def cold() -> tuple[str, Verdict]:
+        measured.append(_alone(bench_growth.recovery, folder, blocks=size.blocks, many=size.history))
+        return _said(measured[0].cold), _at_most(measured[0].cold.median, 3, measured[0].cold.trouble)
+
+    def warm() -> tuple[str, Verdict]:
+        return _said(measured[0].warm), _at_most(measured[0].warm.median, 4, measured[0].warm.trouble)
+
+    def absolute() -> tuple[str, Verdict]:
+        return f"{measured[0].slowest_ms:.1f} ms", _at_most(measured[0].slowest_ms, 50)
+
+    yield partial(_row, "P12", "what is in flight is found by", "its partial indexes", explained)
+    yield partial(_row, "P12", f"recovery at {size.history:,} orders ÷ 10,000, cold", "≤ 3", cold)
+    yield partial(_row, "P12", "the same, warm", "≤ 4", warm)
+    yield partial(_row, "P12", "the slowest median of them", "≤ 50 ms", absolute)
+
+
+def _p13(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
+    def judge() -> tuple[str, Verdict]:
+        found = _alone(bench_growth.memory_growth_mib, folder, late=size.memory_orders)
+        return f"{found:.1f} MiB", _at_most(found, 8)
+
+    yield partial(_row, "P13", f"memory after {size.memory_orders:,} orders − after 1,000", "≤ 8 MiB", judge)
+
+
 def _p14(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
     def judge() -> tuple[str, Verdict]:
         found = _alone(bench_orders.many_open, folder, blocks=size.blocks)
@@ -173,10 +253,32 @@ def _p14(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
     yield partial(_row, "P14", "submit with 3,000 open orders ÷ with 20", "≤ 1.1", judge)
 
 
-BUDGETS = {"P1": _p1, "P5": _p5, "P9": _p9, "P10": _p10, "P11": _p11, "P14": _p14}
+def _p15(size: Size, folder: Path, _: list[str]) -> Iterator[Callable[[], Row]]:
+    def judge() -> tuple[str, Verdict]:
+        found = _alone(bench_growth.reconciliation, folder, blocks=size.blocks)
+        return _said(found), _at_most(found.median, 1.5, found.trouble)
+
+    yield partial(_row, "P15", "reconcile 100,000 orders ÷ json.loads of them", "≤ 1.5", judge)
 
 
-def _said(found: floor.Comparison | startup.Startup) -> str:
+BUDGETS = {
+    "P1": _p1,
+    "P2": _p2,
+    "P4": _p4,
+    "P5": _p5,
+    "P6": _p6,
+    "P7": _p7,
+    "P9": _p9,
+    "P10": _p10,
+    "P11": _p11,
+    "P12": _p12,
+    "P13": _p13,
+    "P14": _p14,
+    "P15": _p15,
+}
+
+
+def _said(found: floor.Comparison | startup.Startup | bench_growth.Tail) -> str:
     return str(found) if found.trouble is None else f"{found.trouble}; {found}"
 
 

@@ -3,8 +3,8 @@
 import itertools
 import os
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,13 @@ FEW, MANY = 20, 3_000
 
 def over_floor(name: str, folder: Path, *, blocks: int, iterations: int = ITERATIONS) -> floor.Comparison:
     """Compare a guarded submit with the bare SDK call between two raw durable writes."""
+    with beside_floor(name, folder) as (measured, log, _):
+        return floor.compare(measured, log, arm="guarded", blocks=blocks, iterations=iterations)
+
+
+@contextmanager
+def beside_floor(name: str, folder: Path) -> Iterator[tuple[dict[str, floor.Arm], floor.RawLog, Simulator]]:
+    """Open a guarded Adapter and a bare client with a raw log, both warm, on one simulated venue."""
     arms.pin_client()
     desk = DESKS[name]
     numbers = itertools.count()
@@ -37,17 +44,13 @@ def over_floor(name: str, folder: Path, *, blocks: int, iterations: int = ITERAT
             return time.perf_counter() - started_s
 
         def guard() -> float:
-            order = arms.order(desk, f"order-{next(numbers)}")
-            started_s = time.perf_counter()
-            adapter.submit(order)
-            return time.perf_counter() - started_s
+            return _timed(adapter, arms.order(desk, f"order-{next(numbers)}"))
 
         for _ in range(WARM_ORDERS):
             guard()
         for _ in range(WARM_ORDERS // 10):
             bare()
-        measured = {floor.REFERENCE: bare, floor.NULL: bare, "guarded": guard}
-        return floor.compare(measured, log, arm="guarded", blocks=blocks, iterations=iterations)
+        yield {floor.REFERENCE: bare, floor.NULL: bare, "guarded": guard}, log, simulator
 
 
 def many_open(folder: Path, *, blocks: int, iterations: int = ITERATIONS) -> floor.Comparison:

@@ -124,14 +124,20 @@ def compare(arms: Mapping[str, Arm], log: RawLog, *, arm: str, blocks: int, iter
     return Comparison(arm=arm, blocks=tuple(kept), repeated=repeated)
 
 
-def _block(arms: Mapping[str, Arm], log: RawLog, iterations: int) -> Block:
+def in_turn(arms: Mapping[str, Arm], iterations: int) -> dict[str, list[float]]:
+    """Call each arm once per iteration, in an order drawn anew, and return the seconds of each."""
     names = list(arms)
     times_s: dict[str, list[float]] = {name: [] for name in names}
-    log.sync_s.clear()
     for _ in range(iterations):
         random.shuffle(names)
         for name in names:
             times_s[name].append(arms[name]())
+    return times_s
+
+
+def _block(arms: Mapping[str, Arm], log: RawLog, iterations: int) -> Block:
+    log.sync_s.clear()
+    times_s = in_turn(arms, iterations)
     medians_ms = {name: statistics.median(times) * 1000 for name, times in times_s.items()}
     return Block(medians_ms=medians_ms, sync_ms=log.median_ms())
 

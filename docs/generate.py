@@ -3,9 +3,10 @@
     python docs/generate.py            writes
     python docs/generate.py --check    writes nothing; says what differs and ends with 1
 
-* `lifecycle.md` from the table in `logos_core.lifecycle`
+* `lifecycle.md` and `lifecycle.svg` from the table in `logos_core.lifecycle`
+* `how-to/VENUE.md` for each variant of each plugin of this repository, and everything in `reference/`: see the package `generating`
 * `venues.md` from what the plugins of this repository declare
-* the code blocks of `tutorial.md` that stand below a line `<!-- from: PATH -->`
+* the code blocks of `tutorial.md` and of other pages that stand below a line `<!-- from: PATH -->`
 * the words "(fails today)" in `specs/009-adapters/spec.md`, behind each test that is marked as an expected failure
 """
 
@@ -21,6 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from attrs import asdict, fields, has
+from generating import api, commands, errors, hooks, picture, presets
+from generating import venues as how_to
+from generating.tables import MissingWordsError
 
 from logos_core import venues
 from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, TABLE, UNSETTLED, WORKING, IntentState, Move, diagram
@@ -168,7 +172,7 @@ def _facts(capabilities: Any, prefix: str = "") -> Iterable[tuple[str, str, str]
         if has(type(value)):
             yield from _facts(value, f"{item.name}.")
         else:
-            yield f"`{prefix}{item.name}`", _spoken(value), capabilities.sources[item.name]
+            yield f"`{prefix}{item.name}`", _spoken(value), capabilities.sources.get(item.name, "not declared")
 
 
 def _refusals(package: str) -> Iterable[str]:
@@ -185,9 +189,9 @@ def _spoken(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_spoken(item)}" for key, item in value.items())
-    if isinstance(value, tuple):
-        return ", ".join(_spoken(item) for item in value)
+        return "; ".join(f"{key}: {_spoken(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, tuple | frozenset):
+        return ", ".join(sorted(map(_spoken, value)) if isinstance(value, frozenset) else map(_spoken, value)) or "none"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return f"`{text}`" if re.search(r"[\\\[*_]", text) else text
 
@@ -204,9 +208,9 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 FENCE = re.compile(r"(<!-- from: (\S+)(?: (\S+))? -->\n```\w+\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 
 
-def tutorial() -> str:
-    """Return the tutorial with its code blocks as the files in `examples` have them now."""
-    page = DOCS / "tutorial.md"
+def with_examples(name: str) -> str:
+    """Return a page with its code blocks as the files in `examples` have them now."""
+    page = ROOT / name
     return FENCE.sub(lambda found: found[1] + _excerpt(ROOT / found[2], found[3]) + "\n", page.read_text(encoding="utf-8"))
 
 
@@ -248,11 +252,21 @@ def _expected_failures(path: Path) -> frozenset[str] | None:
     return frozenset(node.name for node in functions if any("xfail" in ast.unparse(mark) for mark in node.decorator_list))
 
 
+WITH_EXAMPLES = ("docs/tutorial.md", "docs/first-order.md", "docs/how-to/programs.md")
 PAGES: dict[str, Callable[[], str]] = {
     "docs/lifecycle.md": lifecycle,
     "docs/venues.md": venue_page,
-    "docs/tutorial.md": tutorial,
+    **{name: functools.partial(with_examples, name) for name in WITH_EXAMPLES},
     SPEC: specification,
+    "docs/lifecycle.svg": picture.lifecycle_svg,
+    "docs/reference/api.md": api.api_page,
+    "docs/reference/commands.md": commands.commands_page,
+    "docs/reference/denials.md": errors.denials_page,
+    "docs/reference/errors.md": errors.errors_page,
+    "docs/reference/exit-codes.md": errors.exits_page,
+    "docs/reference/hooks.md": hooks.hooks_page,
+    "docs/reference/presets.md": presets.presets_page,
+    **{venue.path: functools.partial(how_to.venue_how_to, venue) for venue in how_to.variants()},
 }
 
 
@@ -261,11 +275,17 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if a page differs")
     check = parser.parse_args(arguments).check
-    differing = [name for name, make in PAGES.items() if not _same(ROOT / name, make())]
+    try:
+        made = {name: make() for name, make in PAGES.items()}
+    except MissingWordsError as error:
+        print(error)
+        return 1
+    differing = [name for name, text in made.items() if not _same(ROOT / name, text)]
     for name in differing:
         print(f"{name} {'differs; run: python docs/generate.py' if check else 'written'}")
         if not check:
-            (ROOT / name).write_text(PAGES[name](), encoding="utf-8")
+            (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / name).write_text(made[name], encoding="utf-8")
     return 1 if check and differing else 0
 
 

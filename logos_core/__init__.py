@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from logos_core.adapter import Adapter
+    from logos_core.async_adapter import AsyncAdapter
     from logos_core.errors import (
         AuditError,
         ChainBrokenError,
@@ -30,40 +31,52 @@ if TYPE_CHECKING:
     from logos_core.hookspecs import Found, NotSeen, OrderReference
     from logos_core.orders import (
         Execution,
+        ExecutionKind,
         ExecutionReport,
         Fee,
         Instrument,
         InvalidOrderError,
         Order,
+        OrderClass,
         OrderStatus,
         OrderType,
         Side,
+        StopLoss,
+        TakeProfit,
         TimeInForce,
     )
+    from logos_core.positions import Book, DayResult, InstrumentPosition
     from logos_core.rails.idempotency import IdempotentCache
     from logos_core.rails.rate_limit import RateLimiter
     from logos_core.rails.retry import RetryConfig
     from logos_core.reconciliation import ReconciliationReport
+    from logos_core.replacing import ReplaceEnding, ReplaceReport
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Adapter",
+    "AsyncAdapter",
     "AuditError",
+    "Book",
     "ChainBrokenError",
     "ConfigurationError",
+    "DayResult",
     "Execution",
+    "ExecutionKind",
     "ExecutionReport",
     "Fee",
     "Found",
     "IdempotentCache",
     "Instrument",
+    "InstrumentPosition",
     "InvalidOrderError",
     "LedgerAdoptionError",
     "LedgerError",
     "LogosError",
     "NotSeen",
     "Order",
+    "OrderClass",
     "OrderConflictError",
     "OrderDeniedError",
     "OrderInFlightError",
@@ -77,8 +90,12 @@ __all__ = [
     "PluginContractError",
     "RateLimiter",
     "ReconciliationReport",
+    "ReplaceEnding",
+    "ReplaceReport",
     "RetryConfig",
     "Side",
+    "StopLoss",
+    "TakeProfit",
     "TimeInForce",
     "VenueError",
     "VenueUnavailableError",
@@ -86,6 +103,7 @@ __all__ = [
 
 _HOMES = {
     "logos_core.adapter": ("Adapter",),
+    "logos_core.async_adapter": ("AsyncAdapter",),
     "logos_core.errors": (
         "AuditError",
         "ChainBrokenError",
@@ -111,20 +129,30 @@ _HOMES = {
     ),
     "logos_core.orders": (
         "Execution",
+        "ExecutionKind",
         "ExecutionReport",
         "Fee",
         "Instrument",
         "InvalidOrderError",
         "Order",
+        "OrderClass",
         "OrderStatus",
         "OrderType",
         "Side",
+        "StopLoss",
+        "TakeProfit",
         "TimeInForce",
+    ),
+    "logos_core.positions": (
+        "Book",
+        "DayResult",
+        "InstrumentPosition",
     ),
     "logos_core.rails.idempotency": ("IdempotentCache",),
     "logos_core.rails.rate_limit": ("RateLimiter",),
     "logos_core.rails.retry": ("RetryConfig",),
     "logos_core.reconciliation": ("ReconciliationReport",),
+    "logos_core.replacing": ("ReplaceEnding", "ReplaceReport"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,30 +1,32 @@
 """A venue with the guard around it: what a strategy holds in its hands.
 
-Submitting goes the way of `submission`. Rules of the rest:
+Submitting goes the way of `submission`, cancelling that of `cancellation`, replacing that of `replacing`. Rules of the rest:
 
-1. Cancelling passes no gate. Its truth is the order's state, never the answer to the cancel.
-2. What goes out towards safety is recorded in the ledger, or beside it when the ledger cannot.
-3. Nothing here concludes absence; a lookup that finds nothing says so and no more.
+1. Whoever holds an Adapter may call it from many threads; closing waits for the calls under way.
+2. Nothing here concludes absence; a lookup that finds nothing says so and no more.
 """
 
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from attrs import asdict, evolve
 
 from logos_core import endings
-from logos_core.errors import LedgerError
+from logos_core.baselines import Baselines
+from logos_core.bookkeeping import Books
+from logos_core.cancellation import Cancellation
 from logos_core.events import StoredEvent
 from logos_core.hookspecs import Found, NotSeen, OrderReference, ReconcileRequest, VenueIdentity
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.lifecycle import IntentState
-from logos_core.orders import ExecutionReport, Order, mismatches
+from logos_core.lifecycle import WORKING, IntentState
+from logos_core.orders import ExecutionReport, Number, Order, Replacement
 from logos_core.parts import Parts
+from logos_core.positions import Book
 from logos_core.rails.idempotency import PREFIX
 from logos_core.reconciliation import (
     Agreement,
@@ -34,18 +36,18 @@ from logos_core.reconciliation import (
     compared,
     differences,
     strangers,
+    unseen_legs,
     verdict,
 )
 from logos_core.records import Recorded
 from logos_core.recovery import RecoveryReport, recover
+from logos_core.replacing import ReplaceReport, Replacing
 from logos_core.resolution import Standing
 from logos_core.runs import write_json
-from logos_core.submission import Submission, evidence
+from logos_core.submission import Submission
 from logos_core.venues import VenueAskError
 
 CLOSE_WAIT_S = 60.0
-CANCEL_LOOKS = 5
-CANCEL_PAUSE_S = 0.1
 _NO_ORDER = frozenset({IntentState.REJECTED, IntentState.NOT_PLACED})
 
 
@@ -61,6 +63,10 @@ class Adapter:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._submission = Submission(parts)
+        self._books = Books(parts)
+        self._baselines = Baselines(parts, self._books)
+        self._cancellation = Cancellation(parts)
+        self._replacing = Replacing(parts, self._submission, self._cancellation)
         self._pid = os.getpid()
         self._idle = threading.Condition()
         self._running = 0
@@ -140,7 +146,8 @@ class Adapter:
     def cancel(self, order: str | OrderReference) -> ExecutionReport:
         """Ask the venue to cancel, and return what the order is after that.
 
-        May be repeated. Passes no gate: it works while orders are halted and while the ledger is down.
+        May be repeated. Passes no gate: it works while orders are halted and while the ledger is down. Of a linked order that has
+        filled, it cancels the legs that still work.
 
         Args:
             order: an intent id of this session's strategy, a client order id, or a reference.
@@ -154,23 +161,49 @@ class Adapter:
             OutcomeUnknownError: the venue does not show the order, or could not be asked. Repeat the cancel.
         """
         with self._open():
-            return self._cancel(order)
+            return self._cancellation.cancel(self._reference(order))
 
-    def _cancel(self, order: str | OrderReference) -> ExecutionReport:
-        reference = self._cancelable(self._reference(order))
-        self._parts.limiter.take()
-        reply = self._parts.venue.cancel(reference)
-        self._note_or_spool("cancel", {"client_order_id": reference.client_order_id, **evidence(reply)}, reference.client_order_id)
-        report: ExecutionReport | None = None
-        for look in range(CANCEL_LOOKS):
-            report = self._report_of(reference)
-            if report is not None and (report.status.is_final or reply.error is not None):
-                break
-            if look < CANCEL_LOOKS - 1:
-                self._parts.clock.sleep(CANCEL_PAUSE_S)
-        if report is None:
-            endings.unknown(self.venue, reference, reply.error, "the cancel may or may not have worked; repeat it")
-        return report
+    def replace(
+        self,
+        order: str | OrderReference,
+        *,
+        intent_id: str,
+        quantity: Number | None = None,
+        price: Number | None = None,
+        stop_price: Number | None = None,
+    ) -> ReplaceReport:
+        """Let an order go on with other numbers, and return what stands after that.
+
+        A replacement is a decision with a name of its own, and is repeated like any other: the same intent never makes a second order.
+        Where the venue replaces in one request, and nothing has been traded yet, that is used; elsewhere the order is cancelled first,
+        and what it left is placed anew. What trades in between is counted, never placed again.
+
+        Args:
+            order: the order as it is now: an intent id of this session's strategy, a client order id, or a reference.
+            intent_id: the name of this decision; not the order's.
+            quantity: the new total, including what has been traded of the order and of those it replaced; None keeps it.
+            price: the new limit; None keeps it.
+            stop_price: the new stop price; None keeps it.
+
+        Raises:
+            LookupError: no such order is known here.
+            OrderDeniedError: we refused; the order stands as it was. Mend the cause and replace again.
+            VenueUnavailableError: provably nothing was replaced. Replace again later, under the same intent id.
+            OutcomeUnknownError: nobody knows yet which order stands. Replace again under the same intent id to find out.
+            OrderInFlightError: another caller is replacing it under this intent id now.
+            OrderConflictError: the intent id was used for something else.
+        """
+        with self._open():
+            reference = self._reference(order)
+            replacement = Replacement.of(
+                replaces=reference.client_order_id,
+                symbol=reference.symbol,
+                intent_id=intent_id,
+                quantity=quantity,
+                price=price,
+                stop_price=stop_price,
+            )
+            return self._replacing.replace(replacement)
 
     def lookup(self, order: str | OrderReference) -> Found | NotSeen:
         """Return what the venue shows of an order, and record it.
@@ -210,34 +243,63 @@ class Adapter:
 
     def _reconcile(self) -> ReconciliationReport:
         parts = self._parts
-        before = {recorded.client_order_id for recorded in parts.ledger.working()}
+        before = parts.ledger.working_names()
         request = ReconcileRequest(cursor=parts.ledger.cursor("reconcile"), symbols=parts.ledger.symbols(), prefix=PREFIX)
         try:
             parts.limiter.take()
             snapshot = parts.venue.reconcile(request)
         except VenueAskError as error:
             return self._concluded(ReconciliationReport(verdict=Agreement.COULD_NOT_ASK, error=str(error)))
-        parts.ledger.apply_snapshot(snapshot)
-        untracked, foreign = strangers(snapshot, parts.ledger.knows, PREFIX)
-        still = [recorded for recorded in parts.ledger.working() if recorded.client_order_id in before]
-        missing, moving, unasked = self._ask_for(candidates(still, snapshot))
-        different, moved = self._compare(snapshot.open_orders)
+        told = parts.ledger.apply_snapshot(snapshot)
+        positions = self._baselines.compare(snapshot, request)
+        knows = told.known.__contains__
+        untracked, foreign = strangers(snapshot, knows, parts.ledger.knows_order, PREFIX)
+        news = {report.client_order_id for report in told.news}
+        shown = {report.client_order_id for report in snapshot.open_orders}
+        missing, moving, unasked = self._ask_for(candidates(self._working(before.difference(shown - news)), snapshot))
+        missing += self._missing_legs(unseen_legs(parts.ledger.working_legs(), snapshot))
+        different, moved = self._compare(
+            [report for report in snapshot.open_orders if report.client_order_id in news or report.status.is_final]
+        )
         unsettled = tuple(recorded.client_order_id for recorded in parts.ledger.unsettled())
         found = ReconciliationReport(
             verdict=Agreement.AGREES,
-            checked=len(compared(before, snapshot, parts.ledger.knows, PREFIX).difference(unsettled)),
+            checked=len(compared(before, snapshot, knows, PREFIX).difference(unsettled)),
             missing_remote=tuple(missing),
             untracked_remote=untracked,
             foreign_remote=foreign,
             different=tuple(different),
-            in_motion=(*moving, *moved),
+            in_motion=(*moving, *moved, *positions.in_motion),
             unsettled=unsettled,
             duplicates=tuple(parts.ledger.duplicates()),
-            error=unasked,
+            overfilled=parts.ledger.executed.overfills(),
+            positions_different=positions.different,
+            positions_not_compared=positions.not_compared,
+            error=unasked or positions.error,
         )
         for name in found.untracked_remote:
             parts.ledger.latch(f"the venue holds {name}, which bears our prefix and is not in the ledger")
         return self._concluded(evolve(found, verdict=verdict(found)))
+
+    def book(self) -> Book:
+        """Return what the executions of our orders come to: positions, fees, and the profit of each day.
+
+        Of what is on record: `reconcile` reads what is new. Costs little when little is new; the venue is asked only what an
+        instrument is made of, once for each.
+        """
+        with self._open():
+            return self._books.book()
+
+    def accept_positions(self, by: str, because: str) -> None:
+        """Count positions from here on, on a named person's word: after a deposit, a split, or trading that was not ours.
+
+        Raises:
+            LookupError: the venue shows no positions that could be compared.
+            PositionsMovingError: the positions changed while they were read twice. Try again.
+            VenueAskError: the venue could not be asked.
+        """
+        with self._open():
+            self._baselines.accept(by, because)
 
     def close(self) -> None:
         """End the session and leave its evidence: take no new call, wait for those under way, then let go. May be called twice."""
@@ -277,56 +339,10 @@ class Adapter:
                 return recorded.reference()
         raise LookupError(f"no order of strategy {self._parts.strategy!r} has the intent id {order!r}; see `logos orders`")
 
-    def _cancelable(self, reference: OrderReference) -> OrderReference:
-        """Return the reference with the venue's own id, found by a lookup if need be: an unknown order is cancelled on sight."""
-        if reference.venue_order_id is not None:
-            return reference
-        answer = self._ask(reference)
-        if isinstance(answer, NotSeen):
-            endings.unknown(self.venue, reference, None, "the venue does not show it yet; repeat the cancel")
-        self._refuse_anothers(reference, answer.report)
-        self._record(answer.report)
-        return evolve(reference, venue_order_id=answer.report.venue_order_id)
-
-    def _refuse_anothers(self, reference: OrderReference, report: ExecutionReport) -> None:
-        """Cancel no order in another's name: what was looked up must be what was sent."""
-        try:
-            recorded = self._parts.ledger.find(reference.client_order_id)
-        except LedgerError:
-            recorded = None
-        wrong = mismatches(recorded.request, report) if recorded and recorded.request else []
-        if report.client_order_id != reference.client_order_id or report.symbol != reference.symbol:
-            wrong.append(f"asked for {reference.client_order_id} on {reference.symbol}")
-        if wrong:
-            self._parts.switch.latch(f"the venue shows another order under {reference.client_order_id}: {'; '.join(wrong)}")
-            endings.unknown(self.venue, reference, None, f"the venue shows another order in its place: {'; '.join(wrong)}")
-
-    def _report_of(self, reference: OrderReference) -> ExecutionReport | None:
-        """Return the order's state as the venue shows it now, or None if it cannot be had."""
-        try:
-            self._parts.limiter.take()
-            answer = self._parts.venue.lookup(reference)
-        except VenueAskError:
-            return None
-        return None if isinstance(answer, NotSeen) else self._record(answer.report)
-
-    def _record(self, report: ExecutionReport) -> ExecutionReport:
-        """Record what the venue shows of an order that is being cancelled, if the ledger can; return what is known now."""
-        try:
-            recorded = self._parts.ledger.apply_report(report, {"source": "cancel"})
-        except LedgerError as error:
-            self._parts.switch.latch(f"the state around a cancel could not be recorded: {error}")
-            return report
-        return recorded.report if recorded and recorded.report else report
-
-    def _note_or_spool(self, kind: str, body: Mapping[str, Any], client_order_id: str) -> None:
-        """Record what went out towards safety: in the ledger, or beside it until it can be merged."""
-        try:
-            self._parts.ledger.note(kind, body, client_order_id)
-        except LedgerError as error:
-            self._parts.switch.latch(f"a {kind} event could not be recorded: {error}")
-            with suppress(OSError):  # a full disk takes no line either; the cancel has gone out, and orders are stopped
-                self._parts.spool.append(kind, {"at": self._parts.clock.now(), **body})
+    def _working(self, names: set[str]) -> list[Recorded]:
+        """Return those of some orders that may still trade, the oldest first."""
+        found = filter(None, map(self._parts.ledger.find, names))
+        return sorted((recorded for recorded in found if recorded.state in WORKING), key=lambda recorded: recorded.id)
 
     def _ask_for(self, orders: list[Recorded]) -> tuple[list[str], list[str], str | None]:
         """Ask by name for working orders that the open list does not show: missing ones, moving ones, and why one could not be asked."""
@@ -343,8 +359,22 @@ class Adapter:
                 moving.append(recorded.client_order_id)
         return missing, moving, unasked
 
-    def _compare(self, reports: tuple[ExecutionReport, ...]) -> tuple[list[Difference], list[str]]:
-        """Compare the venue's open orders with the ledger; an order that has ended here meanwhile is in motion, not different."""
+    def _missing_legs(self, legs: list[ExecutionReport]) -> list[str]:
+        """Ask for the orders that began some legs; return the legs that the venue shows no longer, nowhere."""
+        missing: list[str] = []
+        for leg in legs:
+            began = self._parts.ledger.find(leg.leg_of or "")
+            answer = self._parts.resolver.look(began.reference(), twice=True) if began else "it is not on record"
+            if isinstance(answer, str):
+                continue  # whoever could not be asked is not missing; the next reconciliation asks again
+            if isinstance(answer, Found):
+                self._parts.ledger.apply_report(answer.report, {"source": "reconcile"})
+            if not isinstance(answer, Found) or leg.venue_order_id not in {shown.venue_order_id for shown in answer.report.legs}:
+                missing.append(f"{leg.leg_of}: leg {leg.venue_order_id}")
+        return missing
+
+    def _compare(self, reports: list[ExecutionReport]) -> tuple[list[Difference], list[str]]:
+        """Compare open orders of the venue with the ledger; an order that has ended here meanwhile is in motion, not different."""
         different: list[Difference] = []
         moved: list[str] = []
         for report in reports:

@@ -104,13 +104,20 @@ def step(previous: bytes, body: bytes) -> bytes:
     return hashlib.sha256(previous + body).digest()
 
 
-def verify(events: Iterable[StoredEvent]) -> dict[str, tuple[int, bytes]]:
+Heads = Mapping[str, tuple[int, bytes]]
+"""How far the chain of each session goes: how many events, and the last hash."""
+
+
+def verify(events: Iterable[StoredEvent], after: Heads | None = None) -> dict[str, tuple[int, bytes]]:
     """Check the chains of some complete ledger and return the head of each session: how many events, and the last hash.
+
+    Args:
+        after: the heads that the events go on from, where older ones were archived.
 
     Raises:
         ChainBrokenError: at the first event that is not what was written.
     """
-    heads: dict[str, tuple[int, bytes]] = {}
+    heads = dict(after or {})
     for event in events:
         number, head = heads.get(event.session_id, (0, GENESIS))
         expected = step(head, event.body)

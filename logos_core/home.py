@@ -9,10 +9,9 @@
     spool/KEY.jsonl       cancels that went out while the account's ledger could not record them
     halt/                 the kill switch: while a file that covers an account is here, no order of it leaves
 
-The locks are `flock` locks. The system releases them when the process ends, however it ends, and never before.
+The system releases the locks when the process ends, however it ends, and never before.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -31,6 +30,7 @@ from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.events import stamp
 from logos_core.records import LedgerIdentity
 from logos_core.spool import Spool
+from logos_core.systems import after_fork_in_child, sync_folder, take_lock
 
 OPENING_WAIT_S = 60.0
 OPENING_PAUSE_S = 0.02
@@ -92,7 +92,7 @@ class HeldLock:
             lock.release()
 
 
-os.register_at_fork(after_in_child=HeldLock.drop_in_child)
+after_fork_in_child(HeldLock.drop_in_child)
 
 
 class Home:
@@ -197,10 +197,13 @@ class Home:
         return self.path / "sessions" / f"{session_id}.lock"
 
     def _lock(self, path: Path, *, exclusive: bool) -> HeldLock | None:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # Python hands it to no other program
         try:
-            fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        except OSError:
+            taken = take_lock(descriptor, exclusive=exclusive)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if not taken:
             os.close(descriptor)
             return None
         return HeldLock(descriptor, path)
@@ -277,10 +280,6 @@ def _replace(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written ({error.strerror}); make LOGOS_HOME writable") from error

@@ -33,6 +33,7 @@ class Operation(StrEnum):
     INSTRUMENT = "instrument"
     PREPARE = "prepare"
     SUBMIT = "submit"
+    REPLACE = "replace"
     CANCEL = "cancel"
     LOOKUP = "lookup"
     RECONCILE = "reconcile"
@@ -47,7 +48,11 @@ class Phase(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What an error proves. Whatever proves nothing is UNKNOWN."""
+    """What an error proves. Whatever proves nothing is UNKNOWN.
+
+    ABSENT is said of the order that was asked about. Of a replacement it says that there was no such order to replace, which may be
+    its own doing: a request that was delivered twice is refused the second time.
+    """
 
     NOT_SENT = "not sent"
     REJECTED = "rejected"
@@ -244,6 +249,14 @@ class VenueHooks(Protocol):
         """Send the order in exactly one request and return what the venue answered."""
 
     @venue_spec(firstresult=True)
+    def replace(self, reference: OrderReference, prepared: PreparedOrder) -> ExecutionReport:
+        """Put the prepared order in the place of another, in exactly one request, and return what the venue answered of the new one.
+
+        By capability: only where `Replace.kind` is native. The venue must refuse it if the other order has begun to trade: what was
+        prepared has the whole quantity, so both together would be more than was decided.
+        """
+
+    @venue_spec(firstresult=True)
     def cancel(self, reference: OrderReference) -> CancelReceipt:
         """Ask for the cancellation in exactly one request."""
 
@@ -274,6 +287,13 @@ class ExtensionHooks(Protocol):
 
 class UnknownSymbolError(LookupError):
     """The venue does not list the symbol. Raised by a venue's `instrument`; the core turns it into a denial."""
+
+
+class UnsupportedOrderError(ValueError):
+    """The venue cannot take this combination of terms. Raised by `prepare`, before anything leaves; the core denies the order.
+
+    For rules that no table of capabilities holds. The message says what the venue takes instead.
+    """
 
 
 class BadAnswerError(ValueError):

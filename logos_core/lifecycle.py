@@ -80,7 +80,12 @@ _ENDS = {
 _WORKING = {**_ENDS, _M.REPORT_PARTIALLY_FILLED: _S.PARTIALLY_FILLED, _M.REPORT_PENDING_CANCEL: _S.PENDING_CANCEL}
 
 TABLE: dict[IntentState, dict[Move, IntentState]] = {
-    _S.FRESH: {_M.ATTEMPT: _S.IN_FLIGHT, _M.PROVED_REJECTED: _S.REJECTED, **_ANY_REPORT},
+    _S.FRESH: {
+        _M.ATTEMPT: _S.IN_FLIGHT,
+        _M.PROVED_REJECTED: _S.REJECTED,
+        _M.PROVED_ABSENT: _S.NOT_PLACED,
+        **_ANY_REPORT,
+    },
     _S.IN_FLIGHT: {
         _M.PROVED_NOT_SENT: _S.NOT_SENT,
         _M.LEFT_UNKNOWN: _S.UNKNOWN,
@@ -88,7 +93,7 @@ TABLE: dict[IntentState, dict[Move, IntentState]] = {
         _M.PROVED_ABSENT: _S.NOT_PLACED,
         **_ANY_REPORT,
     },
-    _S.NOT_SENT: {_M.ATTEMPT: _S.IN_FLIGHT, **_ANY_REPORT},
+    _S.NOT_SENT: {_M.ATTEMPT: _S.IN_FLIGHT, _M.PROVED_ABSENT: _S.NOT_PLACED, **_ANY_REPORT},
     _S.UNKNOWN: {
         _M.ATTEMPT: _S.IN_FLIGHT,
         _M.LEFT_UNKNOWN: _S.UNKNOWN,

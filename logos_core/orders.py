@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from itertools import pairwise
+from typing import Any, Protocol, Self, TypedDict, TypeVar, Unpack
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
 from logos_core.errors import OrderDeniedError
 
@@ -38,6 +39,18 @@ class OrderType(StrEnum):
 
     MARKET = "market"
     LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
+
+
+class OrderClass(StrEnum):
+    """How the legs of one decision hang together."""
+
+    SIMPLE = "simple"
+    OTO = "oto"
+    BRACKET = "bracket"
+    OCO = "oco"
 
 
 class TimeInForce(StrEnum):
@@ -45,6 +58,7 @@ class TimeInForce(StrEnum):
 
     DAY = "day"
     GTC = "gtc"
+    GTD = "gtd"
     IOC = "ioc"
     FOK = "fok"
 
@@ -126,6 +140,10 @@ def _positive(name: str, value: object) -> Decimal:
     return number
 
 
+def _positive_or_none(name: str, value: object) -> Decimal | None:
+    return None if value is None else _positive(name, value)
+
+
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is {value!r}, a {type(value).__name__}; give a str")
@@ -149,28 +167,143 @@ def aware(name: str, value: datetime) -> datetime:
     return value
 
 
+def _take_profit_price(value: Number) -> Decimal:
+    return _positive("take_profit.price", value)
+
+
+def _stop_price(value: Number) -> Decimal:
+    return _positive("stop_loss.stop_price", value)
+
+
+def _stop_loss_price(value: Number | None) -> Decimal | None:
+    return _positive_or_none("stop_loss.price", value)
+
+
+@frozen
+class TakeProfit:
+    """A leg that takes a profit: a limit order the other way, working once the entry has filled.
+
+    Attributes:
+        price: its limit.
+    """
+
+    price: Decimal = field(converter=_take_profit_price)
+
+
+@frozen
+class StopLoss:
+    """A leg that ends a loss: a stop order the other way, working once the entry has filled.
+
+    Attributes:
+        stop_price: where it triggers.
+        price: its limit once it has; None trades at whatever the market gives.
+    """
+
+    stop_price: Decimal = field(converter=_stop_price)
+    price: Decimal | None = field(default=None, converter=_stop_loss_price)
+
+
 @frozen(kw_only=True)
-class Order:
+class Terms:
+    """How an order works beyond its price and quantity. All of it is optional; a venue declares what it can.
+
+    Attributes:
+        notional: how much to trade, in units of the quote asset, where no quantity is given.
+        stop_price: where a stop order triggers.
+        trail_amount: how far a trailing stop follows the market, in units of the quote asset.
+        trail_percent: the same, in percent of the price.
+        expires_at: when a GTD order ends, aware and in UTC.
+        post_only: refuse the order rather than let it trade at once.
+        reduce_only: let the order reduce a position and nothing else.
+        take_profit: a leg to work once the order has filled.
+        stop_loss: the same; for an OCO, the other one of the two.
+        one_cancels_other: the order itself takes the profit of a position that exists, and cancels `stop_loss` when it trades.
+    """
+
+    notional: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    expires_at: datetime | None = None
+    post_only: bool = False
+    reduce_only: bool = False
+    take_profit: TakeProfit | None = None
+    stop_loss: StopLoss | None = None
+    one_cancels_other: bool = False
+
+    @property
+    def order_class(self) -> OrderClass:
+        """Return how the legs hang together."""
+        if self.one_cancels_other:
+            return OrderClass.OCO
+        legs = (self.take_profit is not None) + (self.stop_loss is not None)
+        return (OrderClass.SIMPLE, OrderClass.OTO, OrderClass.BRACKET)[legs]
+
+    def terms(self) -> dict[str, Any]:
+        """Return these fields by name."""
+        return {name: getattr(self, name) for name in _TERMS}
+
+    def spelled(self) -> dict[str, str]:
+        """Return what is set of these fields, flat and in one spelling."""
+        legs: dict[str, object] = {
+            "take_profit": self.take_profit and self.take_profit.price,
+            "stop_loss": self.stop_loss and self.stop_loss.stop_price,
+            "stop_loss_price": self.stop_loss and self.stop_loss.price,
+        }
+        found = {**self.terms(), **legs}
+        return {name: _spelled(value) for name, value in found.items() if value is not None and value is not False}
+
+
+_TERMS = tuple(item.name for item in fields(Terms))
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return "yes" if value is True else str(value)
+
+
+class PlainOptions(TypedDict, total=False):
+    """What every kind of order may say besides; see `Terms`. `expires_at` makes the order GTD."""
+
+    time_in_force: TimeInForce | str | None
+    expires_at: datetime | None
+    reduce_only: bool
+    round_to_grid: bool
+
+
+class Options(PlainOptions, total=False):
+    """What an order that begins something may say besides: its legs. A bare price will do for one."""
+
+    take_profit: TakeProfit | Number | None
+    stop_loss: StopLoss | Number | None
+
+
+@frozen(kw_only=True)
+class Order(Terms):
     """One decision to trade, under the caller's own stable name for it.
 
-    Build it with `Order.limit` or `Order.market`.
+    Build it with `Order.limit`, `Order.market`, `Order.stop`, `Order.stop_limit`, `Order.trailing_stop` or `Order.oco`. The fields of
+    `Terms` go with each of them where they make sense; a venue that cannot do a combination denies it before anything leaves.
 
     Attributes:
         symbol: spelled as the venue's SDK spells it.
         side: which way.
-        order_type: market or limit.
-        quantity: in units of the base asset (shares, coins, OANDA units).
-        price: the limit, in units of the quote asset; None for a market order.
+        order_type: how its price is found.
+        quantity: in units of the base asset (shares, coins, OANDA units); None for an order by `notional`.
+        price: the limit, in units of the quote asset; None for an order without one.
         intent_id: the caller's name for the decision. The same decision must always carry the same name, whatever restarts in
             between: it is what makes a second submit return the first one's result.
         time_in_force: None takes the venue's natural one for this type.
-        round_to_grid: round the quantity down and the price away from aggression instead of denying an off-grid order.
+        round_to_grid: round the quantity down and the prices away from aggression instead of denying an off-grid order.
     """
 
     symbol: str
     side: Side
     order_type: OrderType
-    quantity: Decimal
+    quantity: Decimal | None
     price: Decimal | None
     intent_id: str
     time_in_force: TimeInForce | None = None
@@ -182,16 +315,18 @@ class Order:
         symbol: str,
         side: Side | str,
         *,
-        quantity: Number,
         price: Number,
         intent_id: str,
-        time_in_force: TimeInForce | str | None = None,
-        round_to_grid: bool = False,
+        quantity: Number | None = None,
+        notional: Number | None = None,
+        post_only: bool = False,
+        **options: Unpack[Options],
     ) -> Self:
         """Order at a price or better."""
         if price is None:
             raise InvalidOrderError("price is missing; a limit order needs one, a market order is `Order.market`")
-        return cls._checked(OrderType.LIMIT, symbol, side, quantity, price, intent_id, time_in_force, round_to_grid)
+        given = {"price": price, "quantity": quantity, "notional": notional, "post_only": post_only}
+        return _checked(cls, OrderType.LIMIT, symbol, side, intent_id, {**given, **options})
 
     @classmethod
     def market(
@@ -199,64 +334,276 @@ class Order:
         symbol: str,
         side: Side | str,
         *,
-        quantity: Number,
         intent_id: str,
-        time_in_force: TimeInForce | str | None = None,
-        round_to_grid: bool = False,
+        quantity: Number | None = None,
+        notional: Number | None = None,
+        **options: Unpack[Options],
     ) -> Self:
         """Order at whatever the market gives."""
-        return cls._checked(OrderType.MARKET, symbol, side, quantity, None, intent_id, time_in_force, round_to_grid)
+        return _checked(cls, OrderType.MARKET, symbol, side, intent_id, {"quantity": quantity, "notional": notional, **options})
 
     @classmethod
-    def _checked(
+    def stop(
         cls,
-        order_type: OrderType,
-        symbol: object,
-        side: object,
-        quantity: object,
-        price: object,
-        intent_id: object,
-        time_in_force: object,
-        round_to_grid: object,
+        symbol: str,
+        side: Side | str,
+        *,
+        quantity: Number,
+        stop_price: Number,
+        intent_id: str,
+        **options: Unpack[Options],
     ) -> Self:
-        return cls(
-            symbol=_text("symbol", symbol),
-            side=_choice("side", Side, side),
-            order_type=order_type,
-            quantity=_positive("quantity", quantity),
-            price=None if price is None else _positive("price", price),
-            intent_id=_text("intent_id", intent_id),
-            time_in_force=None if time_in_force is None else _choice("time_in_force", TimeInForce, time_in_force),
-            round_to_grid=round_to_grid is True,
-        )
+        """Order at the market once it has reached a price."""
+        given = {"quantity": quantity, "stop_price": _needed("stop_price", stop_price)}
+        return _checked(cls, OrderType.STOP, symbol, side, intent_id, {**given, **options})
+
+    @classmethod
+    def stop_limit(
+        cls,
+        symbol: str,
+        side: Side | str,
+        *,
+        quantity: Number,
+        stop_price: Number,
+        price: Number,
+        intent_id: str,
+        **options: Unpack[Options],
+    ) -> Self:
+        """Order at a limit once the market has reached a price."""
+        given = {"quantity": quantity, "stop_price": _needed("stop_price", stop_price), "price": _needed("price", price)}
+        return _checked(cls, OrderType.STOP_LIMIT, symbol, side, intent_id, {**given, **options})
+
+    @classmethod
+    def trailing_stop(
+        cls,
+        symbol: str,
+        side: Side | str,
+        *,
+        quantity: Number,
+        intent_id: str,
+        trail_amount: Number | None = None,
+        trail_percent: Number | None = None,
+        **options: Unpack[Options],
+    ) -> Self:
+        """Order at the market once it has turned by an amount or a percentage from its best price; give one of the two."""
+        if (trail_amount is None) == (trail_percent is None):
+            raise InvalidOrderError("give either trail_amount or trail_percent")
+        given = {"quantity": quantity, "trail_amount": trail_amount, "trail_percent": trail_percent}
+        return _checked(cls, OrderType.TRAILING_STOP, symbol, side, intent_id, {**given, **options})
+
+    @classmethod
+    def oco(
+        cls,
+        symbol: str,
+        side: Side | str,
+        *,
+        quantity: Number,
+        take_profit: Number,
+        stop_loss: StopLoss | Number,
+        intent_id: str,
+        **options: Unpack[PlainOptions],
+    ) -> Self:
+        """Leave a position by a limit or by a stop, whichever comes first; the other one is cancelled."""
+        given = {"quantity": quantity, "price": _needed("take_profit", take_profit), "one_cancels_other": True}
+        more = {**options, "stop_loss": _needed("stop_loss", stop_loss)}
+        return _checked(cls, OrderType.LIMIT, symbol, side, intent_id, {**given, **more})
 
     def payload(self) -> dict[str, str | None]:
         """Return what makes two orders the same decision, in one spelling.
 
-        Numbers that are equal are spelled alike, so `1` and `1.0` are one payload.
+        Numbers that are equal are spelled alike, so `1` and `1.0` are one payload. A term that is not set is left out: what was
+        recorded before there was one stays the same decision.
         """
         return {
             "symbol": self.symbol,
             "side": self.side.value,
             "order_type": self.order_type.value,
-            "quantity": plain(self.quantity),
+            "quantity": None if self.quantity is None else plain(self.quantity),
             "price": None if self.price is None else plain(self.price),
             "time_in_force": None if self.time_in_force is None else self.time_in_force.value,
             "round_to_grid": "yes" if self.round_to_grid else "no",
+            **self.spelled(),
         }
 
 
+BuiltOrder = TypeVar("BuiltOrder", bound=Order)
+
+
+def _checked(
+    cls: type[BuiltOrder], order_type: OrderType, symbol: object, side: object, intent_id: object, given: Mapping[str, Any]
+) -> BuiltOrder:
+    """Return an order whose every field is what it must be, or say which one is not."""
+    expires_at = given.get("expires_at")
+    time_in_force = given.get("time_in_force") or (None if expires_at is None else TimeInForce.GTD)
+    numbers = ("quantity", "notional", "price", "stop_price", "trail_amount", "trail_percent")
+    flags = ("post_only", "reduce_only", "one_cancels_other", "round_to_grid")
+    checked: dict[str, Any] = {name: _positive_or_none(name, given.get(name)) for name in numbers}
+    checked |= {name: given.get(name) is True for name in flags}
+    order = cls(
+        symbol=_text("symbol", symbol),
+        side=_choice("side", Side, side),
+        order_type=order_type,
+        intent_id=_text("intent_id", intent_id),
+        time_in_force=None if time_in_force is None else _choice("time_in_force", TimeInForce, time_in_force),
+        expires_at=None if expires_at is None else aware("expires_at", expires_at),
+        take_profit=_leg(TakeProfit, given.get("take_profit")),
+        stop_loss=_leg(StopLoss, given.get("stop_loss")),
+        **checked,
+    )
+    _refuse(_contradiction(order))
+    return order
+
+
+def _refuse(wrong: str | None) -> None:
+    if wrong is not None:
+        raise InvalidOrderError(wrong)
+
+
+def _contradiction(order: Order) -> str | None:
+    """Return in what the fields of an order cannot be true together, or None."""
+    if (order.quantity is None) == (order.notional is None):
+        return (
+            "give either quantity or notional"
+            if order.quantity is None
+            else "quantity and notional are both given; give one of them"
+        )
+    if (order.time_in_force is TimeInForce.GTD) != (order.expires_at is not None):
+        return "a GTD order needs expires_at, and no other order has one"
+    if order.post_only and order.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}:
+        return f"post_only and time_in_force {order.time_in_force.value} contradict one another: the order could never trade"
+    if order.trail_percent is not None and order.trail_percent >= 100:  # noqa: PLR2004  percent
+        return f"trail_percent is {plain(order.trail_percent)}; it must be below 100"
+    return _crossed_legs(order)
+
+
+def _crossed_legs(order: Order) -> str | None:
+    """Return which leg of a linked order is on the wrong side, or None: it would trade the moment it works."""
+    entry = order.price or order.stop_price
+    profit = order.take_profit.price if order.take_profit else None
+    if order.one_cancels_other:
+        entry, profit = None, entry
+    loss = order.stop_loss.stop_price if order.stop_loss else None
+    long = (order.side is Side.BUY) != order.one_cancels_other  # whether the legs sell
+    names = {"take_profit": profit, "the entry": entry, "stop_loss": loss}
+    known = [(name, price) for name, price in names.items() if price is not None]
+    for (above, high), (below, low) in pairwise(known):
+        if (high <= low) if long else (high >= low):
+            way = "above" if long else "below"
+            return f"{above} is {plain(high)} and {below} {plain(low)}; where the legs {'sell' if long else 'buy'}, {above} must be {way} {below}"
+    return None
+
+
+def _leg(kind: type[Any], given: object) -> Any:
+    return given if given is None or isinstance(given, kind) else kind(given)
+
+
+def _needed(name: str, value: object) -> object:
+    if value is None:
+        raise InvalidOrderError(f"{name} is missing; this order needs one")
+    return value
+
+
+class Decision(Protocol):
+    """What a caller decides once, under a name of its own: an order, or the replacement of one."""
+
+    @property
+    def intent_id(self) -> str:
+        """The caller's name for it."""
+
+    @property
+    def symbol(self) -> str:
+        """What it is about."""
+
+    def payload(self) -> dict[str, str | None]:
+        """Return what makes two decisions the same, in one spelling."""
+
+
 @frozen(kw_only=True)
-class OrderRequest:
-    """One order as the venue will see it: on the grid, every choice made, under its client order id."""
+class Replacement:
+    """The decision that an order is to go on with other numbers. Build it with `Replacement.of`.
+
+    Attributes:
+        replaces: the client order id of the order as it is now.
+        symbol: the order's own.
+        intent_id: the caller's name for this decision; not the order's.
+        quantity: the new total, in units of the base asset, including what has been traded; None keeps it.
+        price: the new limit; None keeps it.
+        stop_price: the new stop price; None keeps it.
+    """
+
+    replaces: str
+    symbol: str
+    intent_id: str
+    quantity: Decimal | None
+    price: Decimal | None
+    stop_price: Decimal | None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        replaces: str,
+        symbol: str,
+        intent_id: str,
+        quantity: Number | None = None,
+        price: Number | None = None,
+        stop_price: Number | None = None,
+    ) -> Self:
+        """Decide that an order goes on with these numbers; what is left out stays as it is."""
+        given = {"quantity": quantity, "price": price, "stop_price": stop_price}
+        numbers: dict[str, Any] = {name: _positive_or_none(name, value) for name, value in given.items()}
+        if not any(numbers.values()):
+            raise InvalidOrderError("nothing is to change; give quantity, price or stop_price")
+        return cls(replaces=replaces, symbol=symbol, intent_id=_text("intent_id", intent_id), **numbers)
+
+    def payload(self) -> dict[str, str | None]:
+        """Return what makes two replacements the same decision, in one spelling."""
+        numbers = {"quantity": self.quantity, "price": self.price, "stop_price": self.stop_price}
+        changed = {name: plain(number) for name, number in numbers.items() if number is not None}
+        return {"replaces": self.replaces, "symbol": self.symbol, **changed}
+
+
+@frozen(kw_only=True)
+class OrderRequest(Terms):
+    """One order as the venue will see it: on the grid, every choice made, under its client order id.
+
+    Attributes:
+        in_place_of: the venue's id of the order that it replaces in one request of the venue's own; None for an order on its own.
+    """
 
     client_order_id: str
     symbol: str
     side: Side
     order_type: OrderType
-    quantity: Decimal
+    quantity: Decimal | None
     price: Decimal | None
     time_in_force: TimeInForce
+    in_place_of: str | None = None
+
+
+def changed_order(request: OrderRequest, replacement: Replacement, quantity: Decimal) -> Order:
+    """Return the order that is to take another's place, for a quantity.
+
+    Raises:
+        InvalidOrderError: for a price that orders of this type do not have, or on the wrong side of a leg.
+    """
+    for name in ("price", "stop_price"):
+        if getattr(replacement, name) is not None and getattr(request, name) is None:
+            raise InvalidOrderError(
+                f"{name} is given; the order that is to be replaced, of type {request.order_type.value}, has none"
+            )
+    order = Order(
+        symbol=request.symbol,
+        side=request.side,
+        order_type=request.order_type,
+        quantity=quantity,
+        price=replacement.price or request.price,
+        intent_id=replacement.intent_id,
+        time_in_force=request.time_in_force,
+        **{**request.terms(), "stop_price": replacement.stop_price or request.stop_price},
+    )
+    _refuse(_contradiction(order))
+    return order
 
 
 @frozen(kw_only=True)
@@ -306,13 +653,29 @@ class Fee:
     asset: str
 
 
+class ExecutionKind(StrEnum):
+    """What the venue tells of a trade: that it happened, that its numbers were wrong, or that it does not count."""
+
+    TRADE = "trade"
+    CORRECTION = "correction"
+    BUST = "bust"
+
+
+def _refers_rightly(execution: "Execution", _attribute: object, refers_to: str | None) -> None:
+    if (execution.kind is ExecutionKind.TRADE) != (refers_to is None):
+        raise ValueError(f"execution {execution.execution_id} is a {execution.kind.value} and refers to {refers_to}")
+
+
 @frozen(kw_only=True)
 class Execution:
-    """One trade of one order, told apart by the venue's own trade id.
+    """One trade of one order, or what became of one; told apart by the venue's own id.
 
     Attributes:
-        execution_id: the venue's id of the trade, unique for the account.
+        execution_id: the venue's id, unique for the account. A correction and a bust have ids of their own.
         client_order_id: None where the venue does not repeat it; `venue_order_id` then leads to the order.
+        quantity: of the trade; a correction states quantity, price and fees anew. Those of a bust mean nothing.
+        kind: a trade, or what replaces one (correction) or removes one (bust). `executions.effective` tells what stands.
+        refers_to: the id of what is corrected or busted, be it the trade or an earlier correction of it; None for a trade.
     """
 
     execution_id: str
@@ -324,6 +687,8 @@ class Execution:
     price: Decimal = field(converter=tidy)
     fees: tuple[Fee, ...]
     executed_at: datetime = field(validator=lambda _self, attribute, value: aware(attribute.name, value))
+    kind: ExecutionKind = ExecutionKind.TRADE
+    refers_to: str | None = field(default=None, validator=_refers_rightly)
 
 
 @frozen(kw_only=True)
@@ -333,12 +698,19 @@ class ExecutionReport:
     Attributes:
         client_order_id: the id we gave it; None for an order that carries none.
         venue_order_id: the venue's id.
-        quantity: what was ordered.
-        price: the limit; None for a market order.
+        quantity: what was ordered; None for an order by notional while the venue does not say.
+        price: the limit; None for an order without one.
         time_in_force: None where the venue does not say.
         filled_quantity: what was traded so far.
         average_price: of what was traded; None while nothing was.
-        executions: the trades the answer itself carried. The full list comes through `reconcile`.
+        stop_price: where it triggers; of a trailing stop, where it stands now.
+        trail_amount: how far a trailing stop follows, in units of the quote asset.
+        trail_percent: the same, in percent.
+        notional: what was ordered, in units of the quote asset, where it was not ordered by quantity.
+        leg_of: the client order id of the order whose leg this is, where the venue tells.
+        replaced_by: the venue's id of the order that took this one's place, where the venue tells.
+        legs: the legs of a linked order, as far as the venue shows them.
+        executions: the trades the answer itself carried, or, of a report that is on record, what stands of all that were told.
         venue_time: when the venue says this was so.
         raw: the venue's own answer, without secrets.
     """
@@ -348,20 +720,29 @@ class ExecutionReport:
     symbol: str
     side: Side
     order_type: OrderType
-    quantity: Decimal = field(converter=tidy)
+    quantity: Decimal | None = field(converter=_tidy_or_none)
     price: Decimal | None = field(converter=_tidy_or_none)
     time_in_force: TimeInForce | None
     status: OrderStatus
     filled_quantity: Decimal = field(converter=tidy)
     average_price: Decimal | None = field(converter=_tidy_or_none)
+    stop_price: Decimal | None = field(default=None, converter=_tidy_or_none)
+    trail_amount: Decimal | None = field(default=None, converter=_tidy_or_none)
+    trail_percent: Decimal | None = field(default=None, converter=_tidy_or_none)
+    notional: Decimal | None = field(default=None, converter=_tidy_or_none)
+    leg_of: str | None = None
+    replaced_by: str | None = None
+    legs: "tuple[ExecutionReport, ...]" = ()
     executions: tuple[Execution, ...] = ()
     venue_time: datetime | None = None
     raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
 
     @property
-    def leaves_quantity(self) -> Decimal:
-        """Return what may still trade: nothing once the order is final."""
-        return Decimal(0) if self.status.is_final else self.quantity - self.filled_quantity
+    def leaves_quantity(self) -> Decimal | None:
+        """Return what may still trade: nothing once the order is final; None where the venue does not say, as for an order by notional."""
+        if self.status.is_final:
+            return Decimal(0)
+        return None if self.quantity is None else self.quantity - self.filled_quantity
 
     @property
     def fees(self) -> tuple[Fee, ...]:
@@ -389,15 +770,45 @@ def mismatches(request: OrderRequest, report: ExecutionReport) -> list[str]:
         "symbol": (request.symbol, report.symbol),
         "side": (request.side, report.side),
         "order_type": (request.order_type, report.order_type),
-        "quantity": (request.quantity, report.quantity),
         "price": (request.price, report.price),
+        "trail_amount": (request.trail_amount, report.trail_amount),
+        "trail_percent": (request.trail_percent, report.trail_percent),
+        "notional": (request.notional, report.notional),
     }
+    if request.quantity is not None:  # the venue finds the quantity of an order by notional
+        pairs["quantity"] = (request.quantity, report.quantity)
+    if request.order_type is not OrderType.TRAILING_STOP:  # whose stop price moves
+        pairs["stop_price"] = (request.stop_price, report.stop_price)
     if report.time_in_force is not None:
         pairs["time_in_force"] = (request.time_in_force, report.time_in_force)
+    if report.legs:
+        pairs["legs"] = (
+            _wanted_legs(request),
+            {leg for shown in report.legs if shown.replaced_by is None and (leg := _prices(shown))},
+        )
     found = [f"{name}: sent {spoken(sent)}, answered {spoken(said)}" for name, (sent, said) in pairs.items() if sent != said]
-    if not 0 <= report.filled_quantity <= report.quantity:
+    if report.filled_quantity < 0 or (report.quantity is not None and report.filled_quantity > report.quantity):
         found.append(f"filled_quantity: {spoken(report.filled_quantity)} of {spoken(report.quantity)}")
     return found
+
+
+def _wanted_legs(request: OrderRequest) -> set[tuple[str, ...]]:
+    """Return the legs of a linked order as (name, prices)."""
+    legs: set[tuple[str, ...]] = set()
+    if request.take_profit is not None:
+        legs.add(("take_profit", plain(request.take_profit.price)))
+    if request.stop_loss is not None:
+        limit = request.stop_loss.price
+        legs.add(("stop_loss", plain(request.stop_loss.stop_price), *([] if limit is None else [plain(limit)])))
+    return legs
+
+
+def _prices(leg: ExecutionReport) -> tuple[str, ...]:
+    """Return a reported leg as (name, prices); a trailing one has no price to compare."""
+    prices = [plain(price) for price in (leg.stop_price, leg.price) if price is not None]
+    if leg.order_type is OrderType.TRAILING_STOP:
+        return ()
+    return ("take_profit" if leg.order_type is OrderType.LIMIT else "stop_loss", *prices)
 
 
 def spoken(value: object) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from logos_core.clock import Clock
 from logos_core.extensions import Extensions
@@ -12,6 +12,7 @@ from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.rails.idempotency import IdempotentCache
 from logos_core.rails.kill_switch import KillSwitch
 from logos_core.rails.rate_limit import RateLimiter
+from logos_core.rails.replace import ReplacePolicy
 from logos_core.rails.retry import RetryConfig
 from logos_core.resolution import Resolver
 from logos_core.spool import Spool
@@ -27,6 +28,7 @@ class Parts:
         on_close: leaves the evidence and lets go of the locks.
         spool: keeps what had to go out while the ledger could not record it.
         run_folder: where the session leaves its evidence.
+        replace: what the preset accepts when an order is replaced.
         verified: whether the venue was asked, at open, for orders that the ledger does not know.
     """
 
@@ -46,6 +48,7 @@ class Parts:
     spool: Spool
     run_folder: Path
     verified: bool = True
+    replace: ReplacePolicy = field(factory=ReplacePolicy)
 
     def reference(self, client_order_id: str, symbol: str) -> OrderReference:
         """Return how to find an order, with all that is on record of it."""

@@ -13,6 +13,7 @@ from attrs import Attribute, field, fields, frozen, validators
 
 from logos_core.errors import ConfigurationError
 from logos_core.rails.absence import AbsencePolicy
+from logos_core.rails.replace import ReplacePolicy
 from logos_core.rails.retry import RetryConfig
 
 SCHEMA = 1
@@ -59,6 +60,10 @@ class Preset:
 
     Attributes:
         path: the file it came from.
+        venue: `plugin` or `plugin:variant`.
+        environment: where orders go.
+        strategy: the label that keeps this strategy's intents apart from those of others on the account.
+        base_url: where the simulator listens; for the environment `simulator` only.
         account_id: the account the key must belong to; None takes whichever it belongs to.
         credentials: references, by the name of the secret.
         venue_options: the plugin's own keys.
@@ -75,6 +80,7 @@ class Preset:
     retry: RetryConfig = field(factory=RetryConfig)
     rate_limit: RateLimitConfig = field(factory=RateLimitConfig)
     absence: AbsencePolicy = field(factory=AbsencePolicy)
+    replace: ReplacePolicy = field(factory=ReplacePolicy)
     session: SessionConfig = field(factory=SessionConfig)
 
 
@@ -82,6 +88,7 @@ _TABLES: dict[str, type[Any]] = {
     "retry": RetryConfig,
     "rate_limit": RateLimitConfig,
     "absence": AbsencePolicy,
+    "replace": ReplacePolicy,
     "session": SessionConfig,
 }
 _TEXTS = ("venue", "environment", "strategy")

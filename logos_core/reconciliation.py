@@ -6,6 +6,8 @@ Rules:
 2. *In motion* is not *different*: what changed while it was read is read again, not reported.
 3. An order is missing at the venue only when the open list, the changes and a lookup after the visibility lag all fail to show it.
 4. An order the ledger does not know is ours (our prefix), or foreign. One of ours halts.
+5. A position is compared by its change since the baseline. One that moved otherwise than by executions of ours is different,
+   whoever moved it.
 """
 
 from collections.abc import Callable
@@ -14,9 +16,10 @@ from typing import Any
 
 from attrs import frozen
 
+from logos_core.holdings import PositionDifference
 from logos_core.hookspecs import VenueSnapshot
 from logos_core.orders import ExecutionReport, spoken
-from logos_core.records import Recorded
+from logos_core.records import Overfill, Recorded
 
 
 class Agreement(StrEnum):
@@ -52,6 +55,9 @@ class ReconciliationReport:
         in_motion: orders that changed while they were read.
         unsettled: client order ids whose outcome nobody knows yet.
         duplicates: venue orders beyond the first for one intent. They halt.
+        overfilled: orders of which more was traded than was ordered. They halt.
+        positions_different: positions that moved otherwise than by executions of ours; by foreign trading on the account, too.
+        positions_not_compared: positions of what we trade that cannot be compared; for information.
         error: why the venue could not be asked.
     """
 
@@ -64,6 +70,9 @@ class ReconciliationReport:
     in_motion: tuple[str, ...] = ()
     unsettled: tuple[str, ...] = ()
     duplicates: tuple[str, ...] = ()
+    overfilled: tuple[Overfill, ...] = ()
+    positions_different: tuple[PositionDifference, ...] = ()
+    positions_not_compared: tuple[str, ...] = ()
     error: str | None = None
 
     def __str__(self) -> str:
@@ -76,6 +85,8 @@ class ReconciliationReport:
             "in motion": self.in_motion,
             "unsettled": self.unsettled,
             "duplicates": self.duplicates,
+            "overfilled": self.overfilled,
+            "positions different": self.positions_different,
         }
         found = ", ".join(f"{len(rows)} {name}" for name, rows in counts.items() if rows) or "no difference"
         orders = "open order" if self.checked == 1 else "open orders"
@@ -90,23 +101,35 @@ def compared(working: set[str], snapshot: VenueSnapshot, knows: Callable[[str], 
 
 def candidates(working: list[Recorded], snapshot: VenueSnapshot) -> list[Recorded]:
     """Return the working orders that the snapshot's open list does not show; each must be asked for by name."""
-    shown = {(report.symbol, report.venue_order_id) for report in snapshot.open_orders}
+    shown = {(report.symbol, report.venue_order_id) for report in snapshot.open_orders} if working else set()
     return [order for order in working if order.report and (order.symbol, order.report.venue_order_id) not in shown]
 
 
-def strangers(snapshot: VenueSnapshot, knows: Callable[[str], bool], prefix: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the venue's orders that the ledger does not know: ours by their prefix, and foreign ones."""
+def strangers(
+    snapshot: VenueSnapshot, knows: Callable[[str], bool], knows_order: Callable[[str, str], bool], prefix: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the venue's orders that the ledger does not know: ours by their prefix, and foreign ones.
+
+    A leg is known by the order that began it, or by the venue's own id once it is on record.
+    """
     ours: list[str] = []
     foreign: list[str] = []
     for report in (*snapshot.open_orders, *snapshot.changed_orders):
-        name = report.client_order_id or ""
+        name = report.leg_of or report.client_order_id or ""
         if name and knows(name):
             continue
         if name.startswith(prefix):
             ours.append(name)
-        elif not report.status.is_final:
+        elif not report.status.is_final and not knows_order(report.symbol, report.venue_order_id):
             foreign.append(report.venue_order_id)
     return tuple(dict.fromkeys(ours)), tuple(dict.fromkeys(foreign))
+
+
+def unseen_legs(legs: list[ExecutionReport], snapshot: VenueSnapshot) -> list[ExecutionReport]:
+    """Return the working legs that the snapshot shows neither on their own nor beneath the order that began them."""
+    told = (*snapshot.open_orders, *snapshot.changed_orders) if legs else ()
+    shown = {(report.symbol, report.venue_order_id) for order in told for report in (order, *order.legs)}
+    return [leg for leg in legs if (leg.symbol, leg.venue_order_id) not in shown]
 
 
 def differences(recorded: Recorded, report: ExecutionReport) -> list[Difference]:
@@ -126,6 +149,7 @@ def verdict(report: ReconciliationReport) -> Agreement:
     """Return what the lists of a report come to."""
     if report.error is not None:
         return Agreement.COULD_NOT_ASK
-    if report.missing_remote or report.untracked_remote or report.different or report.duplicates:
+    orders = (*report.missing_remote, *report.untracked_remote, *report.different, *report.duplicates, *report.overfilled)
+    if orders or report.positions_different:
         return Agreement.DIFFERS
     return Agreement.UNSETTLED if report.unsettled or report.in_motion else Agreement.AGREES

@@ -5,14 +5,16 @@ A ledger is the only memory that counts: a fact is known when its transaction is
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
 from attrs import frozen
 
+from logos_core.events import Heads
 from logos_core.hookspecs import OrderReference, PreparedOrder, VenueSnapshot
 from logos_core.lifecycle import IntentState
-from logos_core.orders import ExecutionReport, Order, OrderRequest
+from logos_core.orders import Decision, ExecutionReport, OrderRequest, plain
 
 
 class AttemptOutcome(StrEnum):
@@ -48,6 +50,26 @@ class Denial:
 
 
 @frozen(kw_only=True)
+class Overfill:
+    """More was traded than was ordered.
+
+    Attributes:
+        client_order_id: whose order it is; of orders that take one another's place, whose the first was.
+        order: which order, or which intent's orders together.
+        quantity: what was ordered.
+        filled: what was traded, by all executions that stand.
+    """
+
+    client_order_id: str
+    order: str
+    quantity: Decimal
+    filled: Decimal
+
+    def __str__(self) -> str:
+        return f"{self.order} of {self.client_order_id}: {plain(self.filled)} of {plain(self.quantity)}"
+
+
+@frozen(kw_only=True)
 class Attempt:
     """One request that may have left."""
 
@@ -67,8 +89,9 @@ class Recorded:
     Attributes:
         payload: the caller's order; None for an order that was adopted from the venue and not claimed yet.
         request: the order as sent; None for an adopted one.
-        report: the venue's latest word on the primary order, with all executions on record.
+        report: the venue's latest word on the primary order, with its legs and all executions on record.
         duplicates: venue order ids beyond the primary. There must never be any.
+        replaces: the client order id of the order whose place this one was to take, or None.
     """
 
     id: int
@@ -84,6 +107,7 @@ class Recorded:
     attempts: tuple[Attempt, ...]
     report: ExecutionReport | None
     duplicates: tuple[str, ...]
+    replaces: str | None = None
 
     def reference(self) -> OrderReference:
         """Return how to find the order at the venue."""
@@ -98,24 +122,60 @@ class Recorded:
 
 
 @frozen(kw_only=True)
+class Segment:
+    """A file that events were archived into.
+
+    Attributes:
+        file: its name; it lies beside the ledger.
+        sha256: of the file.
+        first: the sequence number of its first event.
+        last: and of its last.
+        heads: of the chains that go on after it.
+    """
+
+    number: int
+    file: str
+    sha256: str
+    first: int
+    last: int
+    heads: Heads
+
+
+@frozen(kw_only=True)
 class Claim:
     """An attempt about to be made durable.
 
     Attributes:
+        decision: what the caller decided, under the caller's name for it.
+        replaces: the client order id of the order whose place it takes, or None.
         proven_attempt: the latest attempt that a proof on record is about. It allows a further one although that one is unknown; a
             proof older than the latest attempt allows nothing.
     """
 
-    order: Order
+    decision: Decision
     strategy: str
     prepared: PreparedOrder
     send_by: datetime
     valid_until: datetime
     proven_attempt: int | None = None
+    replaces: str | None = None
 
 
 class ClaimLostError(Exception):
     """The intent is no longer free: somebody else claimed it first. Read it again."""
+
+
+@frozen(kw_only=True)
+class Familiarity:
+    """What of some reports is on record.
+
+    Attributes:
+        known: the client order ids among theirs, and of the orders that legs among them belong to, that the ledger knows.
+        news: the reports that say anything that is not on record just so.
+    """
+
+    known: frozenset[str]
+    news: tuple[ExecutionReport, ...]
 
 
 class Ledger(Protocol):
@@ -148,8 +208,8 @@ class Ledger(Protocol):
     def apply_report(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> Recorded | None:
         """Record what the venue says of an order; None if it is not ours. Leaves intents in flight to those who sent them."""
 
-    def apply_snapshot(self, snapshot: VenueSnapshot) -> None:
-        """Record orders, executions and the cursor of a snapshot in one transaction."""
+    def apply_snapshot(self, snapshot: VenueSnapshot) -> Familiarity:
+        """Record orders, executions and the cursor of a snapshot in one transaction; return what of it was on record before."""
 
     def claim_adopted(self, client_order_id: str, strategy: str, intent_id: str, payload: Mapping[str, str | None]) -> None:
         """Write a caller's name under an order that was adopted without one."""

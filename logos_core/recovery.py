@@ -67,7 +67,7 @@ def settle_one(resolver: Resolver, recorded: Recorded, now: datetime) -> Resolut
     """Find out what became of one intent, and close it if it provably has no order and its validity has passed."""
     resolution = resolver.find_out(recorded)
     expired = all(attempt.valid_until < now for attempt in recorded.attempts)
-    if resolution.standing is Standing.PROVEN_ABSENT and expired:
+    if resolution.standing is Standing.PROVEN_ABSENT and expired and resolution.recorded.state is not IntentState.NOT_PLACED:
         closed = resolver.close_as_absent(resolution)
         return evolve(resolution, recorded=closed)
     return resolution

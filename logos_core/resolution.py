@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from logos_core.clock import Clock
 from logos_core.errors import LedgerError, PluginContractError
@@ -16,7 +16,7 @@ from logos_core.events import stamp
 from logos_core.hookspecs import Found, NotSeen, OrderReference
 from logos_core.lifecycle import UNSETTLED, IntentState
 from logos_core.orders import mismatches
-from logos_core.rails.absence import Absence, AbsencePolicy, conclude
+from logos_core.rails.absence import Absence, AbsencePolicy, conclude, conclude_replacement
 from logos_core.rails.rate_limit import RateLimiter
 from logos_core.records import AttemptOutcome, Ledger, Recorded
 from logos_core.venues import BoundVenue, VenueAskError
@@ -72,8 +72,12 @@ class Resolver:
     clock: Clock
     latch: Callable[[str], None]
 
-    def find_out(self, recorded: Recorded) -> Resolution:
-        """Ask the venue for an order until it is found or its absence has been seen twice, and record what came of it."""
+    def find_out(self, recorded: Recorded, *, refused: bool = False) -> Resolution:
+        """Ask the venue for an order until it is found or its absence has been seen twice, and record what came of it.
+
+        Args:
+            refused: the venue has just said that there was nothing to replace.
+        """
         answer = self.look(recorded.reference(), twice=True)
         if isinstance(answer, Found):
             try:
@@ -88,11 +92,30 @@ class Resolver:
         if attempt is None:
             why = "no attempt of it is on record"
             return Resolution(standing=Standing.UNRESOLVED, recorded=recorded, why=why)
+        if recorded.request is not None and recorded.request.in_place_of is not None:
+            return self._not_replaced(recorded, attempt.number, answer, refused=refused)
         absence, why = conclude(self.venue.capabilities, self.policy, attempt.send_by, answer, self.clock.now())
         evidence = {"why": why, **_seen(answer)}
         after = self._unknown(recorded, evidence)
         self.ledger.note("not_seen", {"client_order_id": recorded.client_order_id, **evidence}, recorded.client_order_id)
         return Resolution(standing=_STANDING[absence], recorded=after, why=why, proven_attempt=attempt.number)
+
+    def _not_replaced(self, recorded: Recorded, attempt: int, answer: NotSeen, *, refused: bool) -> Resolution:
+        """Conclude from the order that was to be replaced whether a replacement that is not seen can still come to be."""
+        original = None if recorded.replaces is None else self.ledger.find(recorded.replaces)
+        shown = self.look(original.reference(), twice=False) if original else "it is not on record"
+        if isinstance(shown, str):
+            why = f"the order that was to be replaced could not be asked for: {shown}"
+            return Resolution(standing=Standing.NOT_ASKED, recorded=self._unknown(recorded, {"why": why}), why=why)
+        report = shown.report if isinstance(shown, Found) else None
+        if report is not None:
+            self.ledger.apply_report(report, {"source": "lookup"})
+        absence, why = conclude_replacement(self.venue.capabilities, report, refused=refused)
+        evidence = {"why": why, **_seen(answer)}
+        after = self._unknown(recorded, evidence)
+        self.ledger.note("not_seen", {"client_order_id": recorded.client_order_id, **evidence}, recorded.client_order_id)
+        resolution = Resolution(standing=_STANDING[absence], recorded=after, why=why, proven_attempt=attempt)
+        return evolve(resolution, recorded=self.close_as_absent(resolution)) if absence is Absence.PROVEN else resolution
 
     def close_as_absent(self, resolution: Resolution) -> Recorded:
         """Close an intent whose absence is proven. Its validity has passed; a new decision needs a new intent."""

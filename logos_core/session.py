@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from logos_core import presets, venues
+from logos_core import baselines, presets, venues
 from logos_core.adoption import require_complete
 from logos_core.clock import Clock, SystemClock
 from logos_core.errors import ConfigurationError, LedgerAdoptionError
@@ -35,6 +35,7 @@ from logos_core.resolution import Resolver
 from logos_core.runs import RunFolder
 from logos_core.secrets import resolve
 from logos_core.spool import Spool
+from logos_core.systems import require_live_system
 from logos_core.venues import BoundVenue, Host, VenueAskError, VenueDeclaration, VenueSettings
 from logos_core.wire import Wire
 
@@ -60,7 +61,9 @@ def home_of(home: str | Path | None, environ: Mapping[str, str]) -> Home:
 
 
 def bind(preset: Preset, environ: Mapping[str, str], clock: Clock) -> BoundVenue:
-    """Bind the venue that a preset names, with its secrets resolved."""
+    """Bind the venue that a preset names, with its secrets resolved; a live one only where live orders may leave at all."""
+    if preset.environment == "live":
+        require_live_system(str(preset.path))
     declared, variant = venues.declaration(preset.venue)
     settings = VenueSettings(
         variant=variant,
@@ -170,6 +173,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
             ledger.begin_session(session_id, preset.strategy, process_name())
             if snapshot is not None:
                 ledger.apply_snapshot(snapshot)
+                baselines.begin(ledger, venue.capabilities.positions, snapshot, clock.now())
             register(home, ledger)
         ledger.bury(home.is_dead)
         spool = home.spool(owner)
@@ -197,6 +201,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         is_dead=home.is_dead,
         spool=spool,
         verified=snapshot is not None,
+        replace=preset.replace,
         on_close=_closer(ledger, home, run, clock, closing),
         run_folder=run.path,
     )

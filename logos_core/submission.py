@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, TypeVar
 
-from attrs import define
+from attrs import define, evolve
 
 from logos_core import endings
 from logos_core.adoption import require_complete, require_symbol_history
@@ -37,11 +37,12 @@ from logos_core.hookspecs import (
     Phase,
     PreparedOrder,
     UnknownSymbolError,
+    UnsupportedOrderError,
 )
 from logos_core.lifecycle import IntentState
-from logos_core.orders import ExecutionReport, Instrument, Order, OrderRequest, OrderStatus, mismatches
+from logos_core.orders import Decision, ExecutionReport, Instrument, Order, OrderRequest, OrderStatus, mismatches
 from logos_core.parts import Parts
-from logos_core.rails import grid
+from logos_core.rails import features, grid
 from logos_core.rails.idempotency import Verdict
 from logos_core.rails.retry import SEND_WITHIN, further_attempts
 from logos_core.records import AttemptOutcome, Claim, ClaimLostError, Denial, Recorded
@@ -62,7 +63,7 @@ _UNLISTED = Classification(outcome=Outcome.UNKNOWN, category=Category.UNLISTED)
 _POSSIBLE = {
     Phase.NOTHING_SENT: {Outcome.NOT_SENT, Outcome.UNKNOWN},
     Phase.SENT: {Outcome.UNKNOWN},
-    Phase.ANSWERED: {Outcome.REJECTED, Outcome.DUPLICATE, Outcome.UNKNOWN},
+    Phase.ANSWERED: {Outcome.REJECTED, Outcome.DUPLICATE, Outcome.ABSENT, Outcome.UNKNOWN},
 }
 """What a submit that got this far can have come to. Whatever else a plugin claims is UNKNOWN."""
 
@@ -76,12 +77,23 @@ class AnotherOrderError(PluginContractError):
 
 
 @define(kw_only=True)
-class _Sending:
-    """One submit under way."""
+class Sending:
+    """One order under way.
 
+    Attributes:
+        decision: what the caller decided: the order itself, or that it takes another's place.
+        order: what is to be placed for it.
+        replaces: the client order id of the order whose place it takes, or None.
+        in_place_of: that order, where the venue replaces it in one request of its own.
+        proven_attempt: the latest attempt that a proof on record is about.
+    """
+
+    decision: Decision
     order: Order
     client_order_id: str
     valid_until: datetime
+    replaces: str | None = None
+    in_place_of: OrderReference | None = None
     proven_attempt: int | None = None
 
 
@@ -106,7 +118,7 @@ class Submission:
                     continue
             try:
                 if recorded is None or verdict is Verdict.SEND:
-                    return self._send(self._sending(order, name, None))
+                    return self.send(self._sending(order, name, None))
                 return self._from_record(order, verdict, recorded)
             except ClaimLostError:
                 continue
@@ -130,13 +142,28 @@ class Submission:
             endings.settled(self._venue, resolution.recorded)
         if resolution.standing in {Standing.UNRESOLVED, Standing.NOT_ASKED}:
             endings.unknown(self._venue, resolution.recorded.reference(), None, resolution.why)
-        return self._send(self._sending(order, recorded.client_order_id, resolution.proven_attempt))
+        return self.send(self._sending(order, recorded.client_order_id, resolution.proven_attempt))
 
-    def _sending(self, order: Order, client_order_id: str, proven_attempt: int | None) -> _Sending:
-        valid_until = self._parts.clock.now() + timedelta(seconds=self._parts.retry.valid_for_s)
-        return _Sending(order=order, client_order_id=client_order_id, valid_until=valid_until, proven_attempt=proven_attempt)
+    def _sending(self, order: Order, client_order_id: str, proven_attempt: int | None) -> Sending:
+        return Sending(
+            decision=order,
+            order=order,
+            client_order_id=client_order_id,
+            valid_until=self.valid_until(),
+            proven_attempt=proven_attempt,
+        )
 
-    def _send(self, sending: _Sending) -> ExecutionReport:
+    def valid_until(self) -> datetime:
+        """Return until when an attempt of an order that is submitted now may begin."""
+        return self._parts.clock.now() + timedelta(seconds=self._parts.retry.valid_for_s)
+
+    def check(self, sending: Sending) -> None:
+        """Deny an order that would be denied before it leaves, without leaving a trace of it in the budget or at the venue."""
+        self._request(sending)
+        self._deny_if(self._parts.extensions.object_to(sending.order), sending)
+        self._deny_if(self._parts.switch.decide() or self._parts.ledger.latch_denial(), sending)
+
+    def send(self, sending: Sending) -> ExecutionReport:
         """Make the first attempt inline, and further ones with stamina as long as they are safe."""
         try:
             return self._attempt(sending)
@@ -155,7 +182,7 @@ class Submission:
             endings.unknown(self._venue, reference, error, "it was not seen, and the tries are spent; submit the same intent again")
         raise AssertionError("stamina ends with a result or the last error")
 
-    def _attempt(self, sending: _Sending) -> ExecutionReport:
+    def _attempt(self, sending: Sending) -> ExecutionReport:
         """Walk the whole way once; while an earlier attempt is in doubt, "nothing was sent" is said of this one only."""
         try:
             return self._walk(sending)
@@ -173,35 +200,40 @@ class Submission:
                 str(error), venue=self._venue, reference=reference, retry_after_s=error.retry_after_s
             ) from error
 
-    def _walk(self, sending: _Sending) -> ExecutionReport:
+    def _walk(self, sending: Sending) -> ExecutionReport:
         request = self._request(sending)
         self._deny_if(self._parts.extensions.object_to(sending.order), sending)
         self._deny_if(self._parts.limiter.reserve_submit(), sending)
-        prepared = self._prepare(request)
+        prepared = self._prepare(sending, request)
         number, gates = self._claim(sending, prepared)
         try:
-            reply = self._parts.venue.submit(prepared, gates)
+            reply = self._handed_over(sending, prepared, gates)
         except BaseException as error:
             self._settle(request, number, AttemptOutcome.UNKNOWN, {"interrupted_by": type(error).__name__})
             raise
         return self._conclude(sending, request, number, reply)
 
-    def _request(self, sending: _Sending) -> OrderRequest:
+    def _handed_over(self, sending: Sending, prepared: PreparedOrder, gates: tuple[Gate, ...]) -> Reply:
+        """Send it, on its own or in another's place."""
+        if sending.in_place_of is None:
+            return self._parts.venue.submit(prepared, gates)
+        return self._parts.venue.replace(sending.in_place_of, prepared, gates)
+
+    def _request(self, sending: Sending) -> OrderRequest:
         """Return the order on the venue's grid, or deny it."""
         order = sending.order
         instrument = self._instrument(order, sending.client_order_id)
-        times = instrument.times_in_force.get(order.order_type) or self._parts.venue.capabilities.times_in_force.get(
-            order.order_type
-        )
+        times = features.times_in_force(order, instrument, self._parts.venue.capabilities, self._venue)
         placed: OrderRequest | Denial
-        if times:
-            placed = grid.place(order, sending.client_order_id, instrument, times)
-        else:
-            message = f"order_type is {order.order_type.value}; {self._venue} does not take it"
-            placed = Denial(reason="ORDER_TYPE_UNSUPPORTED", message=message)
+        placed = (
+            times
+            if isinstance(times, Denial)
+            else grid.place(order, sending.client_order_id, instrument, times, self._parts.clock.now())
+        )
         if isinstance(placed, Denial):
-            self._deny(placed, order, sending.client_order_id)
-        return placed
+            self._deny(placed, sending.decision.intent_id, sending.client_order_id)
+        original = sending.in_place_of
+        return placed if original is None else evolve(placed, in_place_of=original.venue_order_id)
 
     def _instrument(self, order: Order, client_order_id: str) -> Instrument:
         symbol = order.symbol
@@ -214,15 +246,18 @@ class Submission:
         except UnknownSymbolError as error:
             words = "" if str(error) == symbol else f" ({error})"
             message = f"symbol is {symbol!r}; {self._venue} does not list it{words}; spell it as the venue's SDK does"
-            self._deny(Denial(reason="INSTRUMENT_UNKNOWN", message=message), order, client_order_id)
+            self._deny(Denial(reason="INSTRUMENT_UNKNOWN", message=message), order.intent_id, client_order_id)
         except VenueAskError as error:
             self._unavailable(client_order_id, symbol, error)
         self._instruments[symbol] = found
         return found
 
-    def _prepare(self, request: OrderRequest) -> PreparedOrder:
+    def _prepare(self, sending: Sending, request: OrderRequest) -> PreparedOrder:
         try:
             prepared = self._parts.venue.prepare(request)
+        except UnsupportedOrderError as error:
+            denial = Denial(reason="ORDER_FEATURE_UNSUPPORTED", message=f"{self._venue} does not take it: {error}")
+            self._deny(denial, sending.decision.intent_id, sending.client_order_id)
         except VenueAskError as error:
             self._unavailable(request.client_order_id, request.symbol, error)
         if prepared.request != request:
@@ -231,7 +266,7 @@ class Submission:
             raise PluginContractError(f"{self._venue}: prepare gave no position of its transaction log; nothing was sent")
         return prepared
 
-    def _claim(self, sending: _Sending, prepared: PreparedOrder) -> tuple[int, tuple[Gate, ...]]:
+    def _claim(self, sending: Sending, prepared: PreparedOrder) -> tuple[int, tuple[Gate, ...]]:
         """Make the attempt durable; return its number and what is checked again before its first byte."""
         request, now = prepared.request, self._parts.clock.now()
         if now >= sending.valid_until:
@@ -240,7 +275,8 @@ class Submission:
         send_by = min(now + SEND_WITHIN, sending.valid_until)
         gates = (self._parts.switch.gate(), _in_time(self._parts.clock, send_by))  # the time last: looking at the switch takes some
         claim = Claim(
-            order=sending.order,
+            decision=sending.decision,
+            replaces=sending.replaces,
             strategy=self._parts.strategy,
             prepared=prepared,
             send_by=send_by,
@@ -249,10 +285,10 @@ class Submission:
         )
         number = self._parts.ledger.claim(claim, self._parts.switch.decide)
         if isinstance(number, Denial):
-            self._deny(number, sending.order, sending.client_order_id)
+            self._deny(number, sending.decision.intent_id, sending.client_order_id)
         return number, gates
 
-    def _conclude(self, sending: _Sending, request: OrderRequest, number: int, reply: Reply) -> ExecutionReport:
+    def _conclude(self, sending: Sending, request: OrderRequest, number: int, reply: Reply) -> ExecutionReport:
         """Record what an attempt came to, and return or raise it."""
         seen = evidence(reply)
         if reply.error is None and reply.record.phase is Phase.ANSWERED:
@@ -276,10 +312,11 @@ class Submission:
                 endings.rejected(self._venue, recorded.reference(), said, error)
         else:
             recorded = self._settle(request, number, AttemptOutcome.UNKNOWN, seen)
-        return self._after_unknown(sending, recorded, error, said.retry_after_s)
+        refused = outcome is Outcome.ABSENT and sending.in_place_of is not None
+        return self._after_unknown(sending, recorded, error, said.retry_after_s, refused=refused)
 
     def _believe(
-        self, sending: _Sending, request: OrderRequest, number: int, report: ExecutionReport, seen: dict[str, Any]
+        self, sending: Sending, request: OrderRequest, number: int, report: ExecutionReport, seen: dict[str, Any]
     ) -> ExecutionReport:
         """Take the venue's answer for what it says, if it can be read and is about the order that was sent."""
         rejected = report.status is OrderStatus.REJECTED
@@ -313,24 +350,28 @@ class Submission:
         return ledger.accept(name, number, report, seen)
 
     def _after_unknown(
-        self, sending: _Sending, recorded: Recorded, cause: Exception, retry_after_s: float | None
+        self, sending: Sending, recorded: Recorded, cause: Exception, retry_after_s: float | None, *, refused: bool = False
     ) -> ExecutionReport:
-        """Find out at once what became of an attempt that has no answer."""
-        resolution = self._resolve(recorded, close_expired=False)
+        """Find out at once what became of an attempt that has no answer; `refused`: it was said that there was nothing to replace."""
+        resolution = self._resolve(recorded, close_expired=False, refused=refused)
         if resolution.standing is Standing.FOUND:
             return self._standing_report(resolution.recorded)
         reference = resolution.recorded.reference()
+        if resolution.recorded.state is IntentState.NOT_PLACED:
+            endings.settled(self._venue, resolution.recorded)
         if resolution.standing in {Standing.MAY_RESEND, Standing.PROVEN_ABSENT}:
             sending.proven_attempt = resolution.proven_attempt
             message = f"{recorded.client_order_id}: {resolution.why}"
             raise SafeToResendError(message, venue=self._venue, reference=reference, retry_after_s=retry_after_s) from cause
         endings.unknown(self._venue, reference, cause, resolution.why)
 
-    def _resolve(self, recorded: Recorded, *, close_expired: bool) -> Resolution:
+    def _resolve(self, recorded: Recorded, *, close_expired: bool, refused: bool = False) -> Resolution:
         """Find out, and stop everything if what is found out cannot be recorded: the order may be live."""
         parts = self._parts
         try:
-            return settle_one(parts.resolver, recorded, parts.clock.now()) if close_expired else parts.resolver.find_out(recorded)
+            if close_expired:
+                return settle_one(parts.resolver, recorded, parts.clock.now())
+            return parts.resolver.find_out(recorded, refused=refused)
         except LedgerError as error:
             parts.switch.latch(f"what became of {recorded.client_order_id} could not be recorded: {error}")
             endings.unknown(self._venue, recorded.reference(), error, f"what was found out could not be recorded: {error}")
@@ -386,9 +427,9 @@ class Submission:
         self._parts.extensions.observe({"kind": "settled", "client_order_id": name})
         return written
 
-    def _deny_if(self, denial: Denial | None, sending: _Sending) -> None:
+    def _deny_if(self, denial: Denial | None, sending: Sending) -> None:
         if denial is not None:
-            self._deny(denial, sending.order, sending.client_order_id)
+            self._deny(denial, sending.decision.intent_id, sending.client_order_id)
 
     def _yield_to_another(self, client_order_id: str, proven_attempt: int | None) -> None:
         """Let a caller who claimed the intent meanwhile answer for it: nothing may be said of it that is true of this call only."""
@@ -400,9 +441,9 @@ class Submission:
         if recorded is not None and recorded.state not in free:
             raise ClaimLostError(client_order_id)
 
-    def _deny(self, denial: Denial, order: Order, client_order_id: str) -> NoReturn:
+    def _deny(self, denial: Denial, intent_id: str, client_order_id: str) -> NoReturn:
         """Record a refusal of ours if the ledger can, and raise it all the same."""
-        body = {"reason": denial.reason, "message": denial.message, "intent_id": order.intent_id}
+        body = {"reason": denial.reason, "message": denial.message, "intent_id": intent_id}
         try:
             self._parts.ledger.note("denied", {**body, "client_order_id": client_order_id}, client_order_id)
         except LedgerError as error:

@@ -295,6 +295,8 @@ class _GuardedReads:
 
     def has_arrived(self) -> bool:
         """Say whether there is something to read, the end included."""
+        if not hasattr(select, "poll"):  # Windows, whose `select` knows no highest descriptor
+            return bool(select.select([cast("socket.socket", self)], [], [], 0)[0])
         poll = select.poll()
         poll.register(self, select.POLLIN)  # type: ignore[arg-type]
         return bool(poll.poll(0))

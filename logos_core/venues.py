@@ -22,7 +22,7 @@ import pluggy
 from attrs import define, field, frozen
 
 from logos_core import hookspecs
-from logos_core.capabilities import LOGOS_API, Capabilities
+from logos_core.capabilities import LOGOS_API, Capabilities, ReplaceKind
 from logos_core.clock import Clock
 from logos_core.errors import ConfigurationError, PluginContractError
 from logos_core.hookspecs import (
@@ -48,6 +48,10 @@ from logos_core.wire import Gate, Wire, WireRecord
 
 GROUP = "logos.venues"
 HOOKS = tuple(name for name in vars(VenueHooks) if not name.startswith("_"))
+OPTIONAL: Mapping[str, Callable[[Capabilities], bool]] = {
+    "replace": lambda capabilities: capabilities.replace.kind is ReplaceKind.NATIVE,
+}
+"""Hooks that a venue has if, and only if, its capabilities say so."""
 
 T = TypeVar("T")
 
@@ -239,15 +243,28 @@ def bind(declared: VenueDeclaration, settings: VenueSettings) -> "BoundVenue":
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise PluginContractError(f"venue {declared.name!r}: {error}") from error
-    calls = {name: _bound_hook(declared.name, name, getattr(manager.hook, name).get_hookimpls(), venue) for name in HOOKS}
+    capabilities = declared.capabilities[settings.variant]
+    calls = {}
+    for name in HOOKS:
+        found = getattr(manager.hook, name).get_hookimpls()
+        if OPTIONAL.get(name, _always)(capabilities):
+            calls[name] = _bound_hook(declared.name, name, found, venue)
+        elif found:
+            raise PluginContractError(
+                f"venue {declared.name!r}, hook {name!r}: it is there, and the capabilities do not declare it"
+            )
     return BoundVenue(
         name=f"{declared.name}:{settings.variant}" if settings.variant else declared.name,
-        capabilities=declared.capabilities[settings.variant],
+        capabilities=capabilities,
         wire=settings.wire,
         hooks=manager.hook,
         calls=calls,
         concurrent=bool(getattr(venue, "concurrent", False)),
     )
+
+
+def _always(_capabilities: Capabilities) -> bool:
+    return True
 
 
 def _bound_hook(venue_name: str, name: str, found: list[Any], venue: object) -> Callable[..., Any]:
@@ -315,6 +332,10 @@ class BoundVenue:
         """Send an order, once, and return what came of it. Raises nothing but what ends the process."""
         return self._send(Operation.SUBMIT, ExecutionReport, gates, prepared=prepared)
 
+    def replace(self, reference: OrderReference, prepared: PreparedOrder, gates: tuple[Gate, ...]) -> Reply:
+        """Put an order in another's place, once, and return what came of it."""
+        return self._send(Operation.REPLACE, ExecutionReport, gates, reference=reference, prepared=prepared)
+
     def cancel(self, reference: OrderReference) -> Reply:
         """Ask for a cancellation, once, and return what came of it."""
         return self._send(Operation.CANCEL, CancelReceipt, (), reference=reference)
@@ -330,7 +351,7 @@ class BoundVenue:
         with self._turn(), self.wire.operation(operation) as record:
             try:
                 return self._typed(operation.value, kind, arguments)
-            except (hookspecs.UnknownSymbolError, PluginContractError):
+            except (hookspecs.UnknownSymbolError, hookspecs.UnsupportedOrderError, PluginContractError):
                 raise
             except Exception as error:
                 raise VenueAskError(operation, self._judge(error, operation, record) or UNCLASSIFIED, error) from error

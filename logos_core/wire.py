@@ -21,7 +21,7 @@ from logos_core.hookspecs import Operation, Phase
 Gate = Callable[[], None]
 """Raises `GateClosedError` when the first byte must not leave."""
 
-ONE_REQUEST = frozenset({Operation.SUBMIT, Operation.CANCEL})
+ONE_REQUEST = frozenset({Operation.SUBMIT, Operation.REPLACE, Operation.CANCEL})
 MAX_REQUESTS = 1000
 """No single question to a venue needs more requests than this."""
 

@@ -101,6 +101,8 @@ def _bring(old: Path | None, path: Path, owner: LedgerIdentity, clock: SystemClo
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         _move(old, path)
+        for segment in old.parent.glob(f"{old.name}.segment-*"):
+            shutil.move(segment, path.parent)
         return
     now = _opened(path, owner, clock)
     found = (now.ledger_id(), now.last_sequence())
@@ -121,7 +123,7 @@ def _opened(path: Path, owner: LedgerIdentity, clock: SystemClock) -> SqliteLedg
     """
     ledger = SqliteLedger.open(path, clock, owner)
     try:
-        verify(ledger.events())
+        verify(ledger.events(), ledger.archived_heads())
         ledger.recorded(-1)
     except AuditError as error:
         ledger.close()

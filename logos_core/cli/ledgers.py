@@ -55,7 +55,7 @@ def _open(entry: Registered) -> SqliteLedger | Trouble:
     ledger: SqliteLedger | None = None
     try:
         ledger = SqliteLedger.open(entry.path, SystemClock())
-        ledger.counts()
+        ledger.recorded(1)
     except LogosError as error:
         if ledger is not None:
             ledger.close()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from logos_core import presets
-from logos_core.cli import words
+from logos_core.cli import executed, words
 from logos_core.cli.environment import open_home
 from logos_core.cli.exits import Exit
 from logos_core.cli.ledgers import Trouble, opened, refuse_if_unread, the_one
@@ -105,8 +105,8 @@ def _denials(ledgers: list[SqliteLedger], name: str) -> list[StoredEvent]:
     return [
         event
         for ledger in ledgers
-        for event in ledger.events()
-        if event.kind == "denied" and name in {event.fields().get("intent_id"), event.fields().get("client_order_id")}
+        for event in ledger.denials()
+        if name in {event.fields().get("intent_id"), event.fields().get("client_order_id")}
     ]
 
 
@@ -129,10 +129,7 @@ def _show(home: Home, ledger: SqliteLedger, recorded: Recorded, *, as_json: bool
         "known": words.KNOWN[recorded.state],
         "next": words.next_step(recorded),
         "in_flight": sessions,
-        "executions": [
-            {"execution_id": done.execution_id, "quantity": done.quantity, "price": done.price, "executed_at": done.executed_at}
-            for done in ledger.executions(recorded.client_order_id)
-        ],
+        **executed.body(ledger, recorded),
         "timeline": [words.event_body(event) for event in events],
     }
     emit(body, _story(ledger, recorded, sessions, events), as_json=as_json)
@@ -152,7 +149,8 @@ def _story(ledger: SqliteLedger, recorded: Recorded, sessions: list[str], events
         head.append(f"Venue: {words.report_line(recorded.report)}")
     if recorded.duplicates:
         head.append(f"ALARM: a second order exists: {', '.join(recorded.duplicates)}")
-    return "\n".join([*head, f"Next:  {words.next_step(recorded)}", "", _timeline(events)])
+    head += executed.alarms(ledger, recorded)
+    return "\n".join([*head, f"Next:  {words.next_step(recorded)}", *executed.lines(ledger, recorded), "", _timeline(events)])
 
 
 def _timeline(events: list[StoredEvent]) -> str:
@@ -191,6 +189,7 @@ def _ledger_body(ledger: SqliteLedger) -> dict[str, Any]:
         "counts": {state.value: count for state, count in sorted(ledger.counts().items())},
         "latches": ledger.latched(),
         "duplicates": ledger.duplicates(),
+        "overfilled": [str(found) for found in ledger.executed.overfills()],
         "unsettled": [
             {
                 "client_order_id": recorded.client_order_id,
@@ -226,6 +225,7 @@ def _status_text(body: dict[str, Any]) -> str:
         lines.append(f"  orders    {counts or 'none'}")
         lines += [f"  LATCHED   {reason}" for reason in ledger["latches"]]
         lines += [f"  DUPLICATE {venue_order_id}" for venue_order_id in ledger["duplicates"]]
+        lines += [f"  OVERFILLED {said}" for said in ledger["overfilled"]]
         rows = [
             (row["state"].upper(), row["age"], row["order"], row["intent_id"] or "-", row["client_order_id"])
             for row in ledger["unsettled"]

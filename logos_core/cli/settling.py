@@ -80,10 +80,13 @@ def reconcile(preset: PresetArgument, as_json: Json = False) -> int:
 
 def _reconciliation_text(found: ReconciliationReport) -> str:
     lines = [str(found)]
-    lists = {
+    lists: dict[str, tuple[object, ...]] = {
         "missing at the venue": found.missing_remote,
         "ours, unknown to the ledger (new orders are stopped)": found.untracked_remote,
         "second orders of one intent (new orders are stopped)": found.duplicates,
+        "more was traded than was ordered (new orders are stopped)": found.overfilled,
+        "position moved otherwise than by our executions": found.positions_different,
+        "position not compared, for information": found.positions_not_compared,
         "in motion": found.in_motion,
         "unsettled": found.unsettled,
         "foreign, for information": found.foreign_remote,
@@ -92,6 +95,10 @@ def _reconciliation_text(found: ReconciliationReport) -> str:
     lines += [f"  different: {row.client_order_id} {row.field}: ledger {row.ledger}, venue {row.venue}" for row in found.different]
     if found.untracked_remote:
         lines.append("`logos ledger adopt PRESET` takes over what the ledger does not know; find out first who sent it.")
+    if found.positions_different:
+        lines.append(
+            "A deposit, a split or another's trading moves positions, too. Once you know what it was: `logos ledger baseline`."
+        )
     if found.unsettled:
         lines.append("`logos show ID` tells the story of one.")
     return "\n".join(lines)

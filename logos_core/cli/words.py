@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from logos_core.events import StoredEvent, moment
@@ -9,8 +10,10 @@ from logos_core.home import Home
 from logos_core.lifecycle import IntentState
 from logos_core.orders import ExecutionReport, plain
 from logos_core.records import Recorded
+from logos_core.replacing import ReplaceReport
 
 S = IntentState
+ZERO = Decimal(0)
 
 KNOWN: dict[IntentState, str] = {
     S.FRESH: "Nothing was ever sent.",
@@ -68,25 +71,65 @@ def report_body(report: ExecutionReport) -> dict[str, Any]:
         "order_type": report.order_type.value,
         "quantity": report.quantity,
         "price": report.price,
+        "stop_price": report.stop_price,
+        "notional": report.notional,
         "time_in_force": report.time_in_force.value if report.time_in_force else None,
         "status": report.status.value,
         "filled_quantity": report.filled_quantity,
         "leaves_quantity": report.leaves_quantity,
         "average_price": report.average_price,
         "fees": [{"amount": fee.amount, "asset": fee.asset} for fee in report.fees],
+        "legs": [report_body(leg) for leg in report.legs],
         "venue_time": report.venue_time,
     }
 
 
 def report_line(report: ExecutionReport) -> str:
     """Return a report in one line."""
-    price = "at market" if report.price is None else f"at {plain(report.price)}"
-    filled = f"{plain(report.filled_quantity)} of {plain(report.quantity)} filled"
-    average = "" if report.average_price is None else f" at {plain(report.average_price)}"
-    return (
-        f"{report.status.value}: {report.side.value} {plain(report.quantity)} {report.symbol} {price}, {filled}{average} "
-        f"({report.client_order_id}, the venue's {report.venue_order_id})"
+    ordered = (
+        f"{plain(report.notional)} worth of" if report.quantity is None and report.notional else plain(report.quantity or ZERO)
     )
+    filled = (
+        f"{plain(report.filled_quantity)} of {ordered} filled" if report.quantity else f"{plain(report.filled_quantity)} filled"
+    )
+    average = "" if report.average_price is None else f" at {plain(report.average_price)}"
+    legs = "".join(f"; leg {leg_line(leg)}" for leg in report.legs)
+    return (
+        f"{report.status.value}: {report.side.value} {ordered} {report.symbol} {_priced(report)}, {filled}{average} "
+        f"({report.client_order_id}, the venue's {report.venue_order_id}){legs}"
+    )
+
+
+def replace_body(found: ReplaceReport) -> dict[str, Any]:
+    """Return what became of a replacement for machines."""
+    return {
+        "ending": found.ending.value,
+        "why": found.why,
+        "filled_quantity": found.filled_quantity,
+        "original": report_body(found.original),
+        "report": None if found.report is None else report_body(found.report),
+    }
+
+
+def replace_text(found: ReplaceReport) -> str:
+    """Return what became of a replacement in a few lines."""
+    lines = [f"{found.ending.value}: {found.why}", f"original: {report_line(found.original)}"]
+    if found.report is not None:
+        lines.append(f"new: {report_line(found.report)}")
+    return "\n".join([*lines, f"{plain(found.filled_quantity)} traded in all"])
+
+
+def leg_line(leg: ExecutionReport) -> str:
+    """Return a leg in a few words."""
+    return f"{leg.venue_order_id}: {leg.side.value} {_priced(leg)}, {leg.status.value}, {plain(leg.filled_quantity)} filled"
+
+
+def _priced(report: ExecutionReport) -> str:
+    limit = "at market" if report.price is None else f"at {plain(report.price)}"
+    if report.trail_amount is not None or report.trail_percent is not None:
+        trail = f"{plain(report.trail_percent)} %" if report.trail_percent is not None else plain(report.trail_amount or ZERO)
+        return f"{limit}, trailing by {trail}"
+    return limit if report.stop_price is None else f"{limit} from {plain(report.stop_price)} on"
 
 
 def intent_body(recorded: Recorded) -> dict[str, Any]:
@@ -208,6 +251,10 @@ def _resolved(said: dict[str, Any]) -> str:
 
 def _execution(said: dict[str, Any]) -> str:
     fees = "".join(f", fee {fee['amount']} {fee['asset']}" for fee in said.get("fees", ()))
+    if said.get("execution_kind") == "bust":
+        return f"trade {said['refers_to']} does not count any more ({said['execution_id']})"
+    if said.get("execution_kind") == "correction":
+        return f"trade {said['refers_to']} was {said['quantity']} at {said['price']}{fees} ({said['execution_id']})"
     return f"executed {said['quantity']} at {said['price']}{fees} (trade {said['execution_id']})"
 
 
@@ -223,6 +270,8 @@ _EVENTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "cancel": _cancel,
     "resolved": _resolved,
     "execution": _execution,
+    "overfilled": lambda said: f"ALARM: {said['filled']} of {said['quantity']} filled, {said['order']}; new orders stop",
+    "overfill_ended": lambda said: f"no longer overfilled: {said['filled']} of {said['quantity']}, {said['order']}",
     "denied": lambda said: f"denied by us, nothing sent: {said.get('message')} [{said.get('reason')}]",
     "adopted": lambda said: "taken over from the venue" + _state(said),
     "claimed": lambda said: f"claimed by strategy {said['strategy']} as intent {said['intent_id']}",

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import apsw
 
 from logos_core.errors import LedgerError
+from logos_core.ledger.writer import Writer
 
 BUSY_TIMEOUT_MS = 5_000
 WAL_PAGES = 4_000
@@ -31,6 +32,9 @@ class Connection:
     """A connection, its lock, and the memory of having failed.
 
     After a storage error nothing is written through it any more: a file that lost one write is not trusted with the next.
+
+    Attributes:
+        aside: another connection to the same file, to read over while this one is in a transaction of another thread.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
@@ -38,6 +42,9 @@ class Connection:
         self.path = path
         self.lock = threading.RLock()
         self.broken: str | None = None
+        self.aside: Connection | None = None
+        self._writer = Writer(self)
+        self._inside: int | None = None
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         self._connection = self._guarded(lambda: apsw.Connection(str(path), flags=flags))
         self._guarded(self._configure)
@@ -52,11 +59,20 @@ class Connection:
 
     def create_schema(self) -> None:
         """Write the empty tables, inside a transaction."""
-        script = resources.files("logos_core.ledger").joinpath("sql/schema.sql").read_text()
-        self._connection.execute(script)
+        self.script(resources.files("logos_core.ledger").joinpath("sql/schema.sql").read_text())
+
+    def script(self, statements: str) -> None:
+        """Run several statements inside a transaction."""
+        self._connection.execute(statements).fetchall()
 
     def rows(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
-        """Return the rows of a query."""
+        """Return the rows of a query: what is durable, or, inside a transaction, what its own thread has written.
+
+        What another thread has not committed yet is never seen: while it writes, what there is to read is read beside it, over a
+        connection whose pages are colder.
+        """
+        if self.aside is not None and self._inside not in {None, threading.get_ident()}:
+            return self.aside.rows(sql, *bindings)
         with self.lock:
             try:
                 return self._connection.execute(sql, bindings).fetchall()
@@ -84,22 +100,102 @@ class Connection:
         """How many rows the last statement changed."""
         return self._connection.changes()
 
+    def run(
+        self,
+        work: Callable[[], R],
+        undone: Callable[[], None] = lambda: None,
+        abandoned: Callable[[R], None] = lambda _: None,
+    ) -> R:
+        """Run `work` as a durable transaction, and return its result: at once where nobody else writes, else in a group.
+
+        Args:
+            work: called once, perhaps in another thread. What it raises is raised here, and undoes it whole.
+            undone: called whenever what `work` has written is undone.
+            abandoned: called with the result when this caller is interrupted although the transaction is durable.
+        """
+        if self._is_contended():
+            return self._writer.run(work, undone, abandoned)
+        with self.lock:
+            return self._alone(work, undone, abandoned)
+
+    def _is_contended(self) -> bool:
+        """Say whether another thread writes now, or did a moment ago."""
+        inside = self._inside
+        assert inside != threading.get_ident(), "a transaction inside a transaction"
+        return self._writer.in_charge or inside is not None
+
+    def _alone(self, work: Callable[[], R], undone: Callable[[], None], abandoned: Callable[[R], None]) -> R:
+        done: list[R] = []
+        try:
+            self.begin()
+            done.append(work())
+            self.commit()
+        except BaseException as error:
+            undone()
+            if done and not isinstance(error, Exception) and not self._connection.in_transaction:
+                self._inside = None
+                abandoned(done[0])
+                raise
+            if _is_failure(error):
+                raise self.failure(error) from error
+            self._undo()
+            raise
+        return done[0]
+
     @contextmanager
     def transaction(self, undone: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Run a block as one durable transaction; anything it raises undoes it whole, and then `undone` is called."""
-        with self.lock:
-            if self.broken:
-                raise LedgerError(self.broken)
-            self._guarded(lambda: self._connection.execute("BEGIN IMMEDIATE"))
+        """Run a block as a durable transaction of its own; anything it raises undoes it whole, and then `undone` is called."""
+        with self._writer.turn() if self._is_contended() else nullcontext(), self.lock:
             try:
+                self.begin()
                 yield
-                self._connection.execute("COMMIT")
+                self.commit()
             except BaseException as error:
                 undone()
+                if _is_failure(error):
+                    raise self.failure(error) from error
                 self._undo()
-                if isinstance(error, apsw.Error) and not isinstance(error, apsw.ConstraintError):
-                    raise self._storage_error(error) from error
                 raise
+
+    def begin(self) -> None:
+        """Begin a transaction. Whoever does holds the lock until it has ended."""
+        if self.broken:
+            raise LedgerError(self.broken)
+        self._inside = threading.get_ident()
+        self._guarded(lambda: self._connection.execute("BEGIN IMMEDIATE"))
+
+    def attempt(self, work: Callable[[], R]) -> R:
+        """Run a part of a transaction, which is undone alone if it raises. If the storage fails at that, the ledger is broken."""
+        self._guarded(lambda: self._connection.execute("SAVEPOINT attempt"))
+        try:
+            result = work()
+        except BaseException as error:
+            failure = self._storage_error(error) if isinstance(error, apsw.Error) and _is_failure(error) else None
+            if not self.broken:
+                self._guarded(lambda: self._connection.execute("ROLLBACK TO attempt; RELEASE attempt"))
+            if failure is not None:
+                raise failure from error
+            raise
+        self._guarded(lambda: self._connection.execute("RELEASE attempt"))
+        return result
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        self._connection.execute("COMMIT")
+        self._inside = None
+
+    def failure(self, error: BaseException) -> LedgerError:
+        """Undo the whole transaction, and return what is to be said of it."""
+        self._undo()
+        if isinstance(error, LedgerError):
+            return error
+        if isinstance(error, apsw.Error):
+            said = self._storage_error(error)
+        else:
+            self.broken = f"the ledger {self.path} met a mistake of this program ({error!r}); open a new session"
+            said = LedgerError(self.broken)
+        said.__cause__ = error
+        return said
 
     def check(self) -> None:
         """Refuse a file that SQLite finds damaged."""
@@ -121,11 +217,13 @@ class Connection:
             raise LedgerError(self.broken)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, once whoever waits has had its turn."""
+        self._writer.stop()
         with self.lock:
             self._connection.close()
 
     def _undo(self) -> None:
+        self._inside = None
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -149,6 +247,11 @@ class Connection:
     def _words(self, error: apsw.Error) -> str:
         trouble, remedy = _TROUBLE.get(type(error).__name__, ("failed", "check the disk, then open a new session"))
         return f"the ledger {self.path} {trouble} ({error}); {remedy}. New orders stop until then."
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Say whether the storage has failed; a violated constraint is an answer."""
+    return isinstance(error, apsw.Error) and not isinstance(error, apsw.ConstraintError)
 
 
 _TROUBLE = {

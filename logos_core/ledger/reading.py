@@ -6,17 +6,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from logos_core.clock import Clock
 from logos_core.errors import LedgerError
-from logos_core.events import StoredEvent, moment
+from logos_core.events import Heads, StoredEvent, moment
+from logos_core.executions import effective
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
+from logos_core.ledger.executed import Executed
 from logos_core.lifecycle import IntentState
-from logos_core.orders import Execution
-from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded
+from logos_core.orders import Execution, ExecutionReport
+from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded, Segment
+
+EVENTS_AT_ONCE = 1_000
+"""How many events are in memory at once while a ledger is read from end to end."""
 
 FIRST_LATCH = "SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1"
-_INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at"
+_INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, parent_intent"
 
 
 class LedgerReader:
@@ -26,8 +33,10 @@ class LedgerReader:
         self.identity = identity
         self._db = connection
         self._watch = Connection(connection.path)
+        connection.aside = self._watch
         self._clock = clock
         self._session: str | None = None
+        self.executed = Executed(connection)
 
     @property
     def path(self) -> Path:
@@ -88,6 +97,11 @@ class LedgerReader:
         """Return intents whose order may still trade."""
         return self._list("WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel') ORDER BY id")
 
+    def working_names(self) -> set[str]:
+        """Return the client order ids of the intents whose order may still trade."""
+        states = "'pending_new', 'new', 'partially_filled', 'pending_cancel'"
+        return {row[0] for row in self._db.rows(f"SELECT client_order_id FROM intents WHERE state IN ({states})")}
+
     def duplicates(self) -> list[str]:
         """Return the venue orders beyond the first for one intent. There must never be any."""
         return [
@@ -101,15 +115,29 @@ class LedgerReader:
 
     def symbols(self) -> tuple[str, ...]:
         """Return every symbol an intent was recorded for."""
-        return tuple(row[0] for row in self._db.rows("SELECT DISTINCT symbol FROM intents ORDER BY symbol"))
+        return tuple(row[0] for row in self._db.rows("SELECT symbol FROM symbols ORDER BY symbol"))
 
     def executions(self, client_order_id: str) -> tuple[Execution, ...]:
-        """Return the executions of an order."""
+        """Return the executions of an intent's orders as they were told, those of its legs, corrections and busts included."""
         rows = self._db.rows(
-            "SELECT e.body FROM executions e JOIN intents i ON i.id = e.intent WHERE i.client_order_id = ? ORDER BY e.id",
-            client_order_id,
-        )
+            "SELECT e.body FROM intents i JOIN venue_orders v ON v.intent = i.id"
+            " JOIN executions e ON e.symbol = v.symbol AND e.venue_order_id = v.venue_order_id"
+            " WHERE i.client_order_id = ? ORDER BY e.id", client_order_id,
+        )  # fmt: skip
         return tuple(codec.execution_from(row[0]) for row in rows)
+
+    def working_legs(self) -> list[ExecutionReport]:
+        """Return the legs of linked orders that may still trade."""
+        rows = self._db.rows(
+            "SELECT report FROM venue_orders WHERE role = 'leg'"
+            " AND json_extract(report, '$.status') NOT IN ('filled', 'canceled', 'expired', 'rejected') ORDER BY intent, number"
+        )
+        return [codec.report_from(row[0], ()) for row in rows]
+
+    def knows_order(self, symbol: str, venue_order_id: str) -> bool:
+        """Say whether a venue's order is on record, as an intent's own or as a leg."""
+        found = self._db.row("SELECT 1 FROM venue_orders WHERE symbol = ? AND venue_order_id = ?", symbol, venue_order_id)
+        return found is not None
 
     def cursor(self, name: str) -> str | None:
         """Return where reading stopped."""
@@ -137,34 +165,58 @@ class LedgerReader:
         return None if row is None else str(row[0])
 
     def events(self, client_order_id: str | None = None) -> Iterator[StoredEvent]:
-        """Return all events in order, or those of one intent."""
+        """Return all events in order that were not archived, or those of one intent that are here."""
         if client_order_id is None:
-            return self._events("")
-        return self._events("WHERE intent = (SELECT id FROM intents WHERE client_order_id = ?)", client_order_id)
+            return self._events("sequence", "", after=self._archived_until())
+        return self._events("sequence", "intent = (SELECT id FROM intents WHERE client_order_id = ?) AND", client_order_id)
 
     def session_events(self) -> Iterator[StoredEvent]:
         """Return the events of this object's own session."""
-        return self._events("WHERE session_id = ?", self._session)
+        return self._events("number", "session_id = ? AND", self._session)
 
-    def _events(self, where: str, *bindings: Any) -> Iterator[StoredEvent]:
+    def denials(self) -> Iterator[StoredEvent]:
+        """Return every denial."""
+        return self._events("sequence", "kind = 'denied' AND")
+
+    def archived_heads(self) -> Heads:
+        """Return where the chains went on from when older events were archived."""
+        row = self._db.row("SELECT heads FROM segments ORDER BY number DESC LIMIT 1")
+        return {} if row is None else codec.heads_from(row[0])
+
+    def _archived_until(self) -> int:
+        row = self._db.row("SELECT max(last_sequence) FROM segments")
+        return int(row[0] or 0) if row else 0
+
+    def segments(self) -> list[Segment]:
+        """Return every segment that events were archived into, the oldest first."""
+        columns = "number, file, sha256, first_sequence, last_sequence, heads"
+        return [
+            Segment(number=number, file=file, sha256=sha256, first=first, last=last, heads=codec.heads_from(heads))
+            for number, file, sha256, first, last, heads in self._db.rows(f"SELECT {columns} FROM segments ORDER BY number")
+        ]
+
+    def _events(self, place: str, which: str, *bindings: Any, after: int = 0) -> Iterator[StoredEvent]:
+        """Read events page by page, in the order of a column that grows with every one of them."""
         columns = "sequence, session_id, number, kind, body, previous, hash"
-        for row in self._db.rows(f"SELECT {columns} FROM events {where} ORDER BY sequence", *bindings):
-            sequence, session_id, number, kind, body, previous, hashed = row
-            yield StoredEvent(
-                sequence=sequence, session_id=session_id, number=number, kind=kind, body=body, previous=previous, hash=hashed
-            )
+        query = f"SELECT {columns} FROM events WHERE {which} {place} > ? ORDER BY {place} LIMIT {EVENTS_AT_ONCE}"
+        last = after
+        while rows := self._db.rows(query, *bindings, last):
+            for sequence, session_id, number, kind, body, previous, hashed in rows:
+                yield StoredEvent(
+                    sequence=sequence, session_id=session_id, number=number, kind=kind, body=body, previous=previous, hash=hashed
+                )
+            last = sequence if place == "sequence" else number
 
     def _list(self, where: str, *bindings: Any) -> list[Recorded]:
         return [self._recorded(row) for row in self._db.rows(f"SELECT {_INTENT} FROM intents {where}", *bindings)]
 
     def _recorded(self, row: tuple[Any, ...]) -> Recorded:
-        intent, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at = row
+        intent, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, parent = row
         attempts = self._db.rows(
             "SELECT number, session_id, committed_at, send_by, valid_until, position, outcome FROM attempts"
             " WHERE intent = ? ORDER BY number", intent,
         )  # fmt: skip
         orders = self._db.rows("SELECT role, venue_order_id, report FROM venue_orders WHERE intent = ? ORDER BY number", intent)
-        primary = next((report for role, _, report in orders if role == "primary"), None)
         return Recorded(
             id=intent,
             client_order_id=client_order_id,
@@ -177,9 +229,34 @@ class LedgerReader:
             created_at=moment(created_at),
             updated_at=moment(updated_at),
             attempts=tuple(_attempt(attempt) for attempt in attempts),
-            report=None if primary is None else codec.report_from(primary, self.executions(client_order_id)),
+            report=self._report(symbol, orders),
             duplicates=tuple(venue_order_id for role, venue_order_id, _ in orders if role == "duplicate"),
+            replaces=None if parent is None else self._name_of(parent),
         )
+
+    def _report(self, symbol: str, orders: list[tuple[Any, ...]]) -> ExecutionReport | None:
+        """Return the primary order's report, with its legs, each with its own executions."""
+        found = {
+            role: [
+                codec.report_from(report, self._executions_of(symbol, venue_order_id))
+                for known, venue_order_id, report in orders
+                if known == role
+            ]
+            for role in ("primary", "leg")
+        }
+        return evolve(found["primary"][0], legs=tuple(found["leg"])) if found["primary"] else None
+
+    def _executions_of(self, symbol: str, venue_order_id: str) -> tuple[Execution, ...]:
+        """Return what stands of the executions of one order."""
+        rows = self._db.rows(
+            "SELECT body FROM executions WHERE symbol = ? AND venue_order_id = ? ORDER BY id", symbol, venue_order_id
+        )
+        return tuple(effective(codec.execution_from(row[0]) for row in rows))
+
+    def _name_of(self, intent: int) -> str:
+        row = self._db.row("SELECT client_order_id FROM intents WHERE id = ?", intent)
+        assert row is not None
+        return str(row[0])
 
     def _meta_value(self, name: str) -> str:
         row = self._db.row("SELECT value FROM meta WHERE name = ?", name)

@@ -9,6 +9,8 @@ Not to be seen is not to be absent: the request may still be on its way. So:
 * Where only a gateway does, an order that passed it in time may still wait behind it. That proves nothing, unless the preset accepts
   it as proof.
 * Everything else stays *unresolved*, until evidence comes or a person decides.
+* A replacement that the venue makes in one request needs an order that still works. Once that has ended of its own accord, a late
+  request finds nothing to replace: absence is *proven*, without any clock. It is never sent again.
 """
 
 from datetime import datetime, timedelta
@@ -18,6 +20,7 @@ from attrs import frozen
 
 from logos_core.capabilities import Capabilities, ExpiryKind, Uniqueness
 from logos_core.hookspecs import NotSeen
+from logos_core.orders import ExecutionReport, OrderStatus
 
 CLOCK_MARGIN = timedelta(seconds=2)
 """How far two clocks may differ without us knowing."""
@@ -74,3 +77,29 @@ def conclude(
         Absence.PROVEN,
         f"the {expiry.kind.value} refuses it since {deadline.isoformat()} and {len(sources)} views do not show it",
     )
+
+
+def conclude_replacement(
+    capabilities: Capabilities, original: ExecutionReport | None, *, refused: bool = False
+) -> tuple[Absence, str]:
+    """Return what follows from not having seen the order that was to take another's place, and why.
+
+    Args:
+        original: the order that was to be replaced, as the venue shows it now; None where it shows none.
+        refused: the venue has answered the request, and said that there was nothing to replace. An order that works on all the same
+            was then not replaced; of one that has ended it says nothing.
+    """
+    if original is None:
+        return Absence.UNRESOLVED, "the order that was to be replaced is not shown either"
+    if not original.status.is_final and refused:
+        return Absence.PROVEN, f"the venue refused to replace the order, which is still {original.status.value}"
+    if not original.status.is_final:
+        return (
+            Absence.UNRESOLVED,
+            f"the order that was to be replaced is still {original.status.value}; a late request could replace it",
+        )
+    if original.replaced_by is not None:
+        return Absence.UNRESOLVED, f"the venue says that order {original.replaced_by} took its place, and does not show it yet"
+    if original.status is OrderStatus.CANCELED and not capabilities.replace.tells_successor:
+        return Absence.UNRESOLVED, "the order that was to be replaced is cancelled, and the venue does not say whether by that"
+    return Absence.PROVEN, f"the order that was to be replaced ended as {original.status.value}, and nothing took its place"

@@ -19,7 +19,7 @@ from enum import StrEnum
 from logos_core.capabilities import IdProfile
 from logos_core.errors import OrderConflictError, PluginContractError
 from logos_core.lifecycle import IntentState
-from logos_core.orders import ExecutionReport, Order, plain
+from logos_core.orders import ExecutionReport, Order, OrderType, plain
 from logos_core.records import Ledger, Recorded
 
 PREFIX = "lgs"
@@ -89,28 +89,34 @@ def decide(order: Order, recorded: Recorded | None) -> Verdict:
     if recorded is None:
         return Verdict.SEND
     if recorded.payload is not None:
-        _compare(order, recorded.payload, order.payload())
+        same_decision(order.intent_id, recorded.payload, order.payload())
     elif recorded.report is not None:
-        _compare(order, _of_report(recorded.report), {name: order.payload()[name] for name in _of_report(recorded.report)})
+        shown = _of_report(recorded.report)
+        same_decision(order.intent_id, shown, {name: value for name, value in order.payload().items() if name in shown})
     return _VERDICTS.get(recorded.state, Verdict.REPLAY)
 
 
 def _of_report(report: ExecutionReport) -> dict[str, str | None]:
     """Return what an adopted order shows of the payload it was made from."""
+    numbers = {"price": report.price, "stop_price": report.stop_price, "notional": report.notional}
+    if report.notional is None:  # the venue finds the quantity of an order by notional
+        numbers["quantity"] = report.quantity
+    if report.order_type is OrderType.TRAILING_STOP:  # its stop price is the venue's, and moves
+        del numbers["stop_price"]
     return {
         "symbol": report.symbol,
         "side": report.side.value,
         "order_type": report.order_type.value,
-        "quantity": plain(report.quantity),
-        "price": None if report.price is None else plain(report.price),
+        **{name: None if number is None else plain(number) for name, number in numbers.items()},
     }
 
 
-def _compare(order: Order, known: Mapping[str, str | None], given: Mapping[str, str | None]) -> None:
-    differing = [name for name in given if known.get(name) != given[name]]
+def same_decision(intent_id: str, known: Mapping[str, str | None], given: Mapping[str, str | None]) -> None:
+    """Refuse an intent id that was used for something else; a term that one side leaves out is not set there."""
+    differing = [name for name in {**known, **given} if known.get(name) != given.get(name)]
     if differing:
         raise OrderConflictError(
-            order.intent_id, {name: known.get(name) for name in differing}, {name: given[name] for name in differing}
+            intent_id, {name: known.get(name) for name in differing}, {name: given.get(name) for name in differing}
         )
 
 

@@ -1,55 +1,71 @@
 """Match orders in memory, and remember exactly what happened.
 
 1. Numbers are Decimal; a float raises `TypeError`.
-2. A refusal raises and leaves no order behind, only a `reject` transaction.
+2. A refusal raises and leaves no order behind, only a `reject` transaction; a refused change leaves the order as it was.
 3. What is handed out is frozen: a later fill makes a new `SimulatedOrder`.
-4. Every change is one transaction with the next id; the log has no gaps.
-5. There is one price per instrument. A taker trades at it, a resting limit order at its own limit.
+4. Every change of an order is one transaction with the next id; the log has no gaps. Only what the venue itself is
+   `silent` about is kept in the order's history alone.
+5. There is one price per instrument. A taker trades at it, a resting limit order at its own limit. A stop order becomes
+   a taker when the price reaches it.
+6. Orders that close the same position hold their cover together, and never fill for more than it: what one fills, the
+   others lose.
+7. An order that is over by its own time ends before anything else is done or read.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any
 
+from logos_core.testing.books import Books
+from logos_core.testing.engine import Engine, Rules
+from logos_core.testing.journal import Journal
 from logos_core.testing.market import (
     ZERO,
+    BadExpiry,
     BadPrice,
     BadQuantity,
     Balance,
     ClientIdRule,
     DuplicateClientOrderId,
+    ExecutionKind,
     FeeRule,
     InsufficientFunds,
+    LegRule,
     NotCancelable,
     OrderNotFound,
-    OrderRequest,
     OrderStatus,
     OrderType,
+    ReduceRule,
     Refusal,
     Side,
-    SimulatedExecution,
     SimulatedInstrument,
-    SimulatedOrder,
     TimeInForce,
-    Transaction,
-    TransactionKind,
+    TradeNotFound,
     UnknownSymbol,
+    WouldIncrease,
+    WouldTake,
     finite,
 )
+from logos_core.testing.records import OrderRequest, SimulatedExecution, SimulatedOrder, Transaction, TransactionKind
+from logos_core.testing.revisions import Revisions
 
 __all__ = [
     "ZERO",
+    "BadExpiry",
     "BadPrice",
     "BadQuantity",
     "Balance",
     "ClientIdRule",
     "DuplicateClientOrderId",
     "Exchange",
+    "ExecutionKind",
     "InsufficientFunds",
     "NotCancelable",
     "OrderNotFound",
@@ -62,8 +78,11 @@ __all__ = [
     "SimulatedInstrument",
     "SimulatedOrder",
     "TimeInForce",
+    "TradeNotFound",
     "Transaction",
     "UnknownSymbol",
+    "WouldIncrease",
+    "WouldTake",
 ]
 
 
@@ -71,11 +90,8 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - the default, and it can be replaced.
 
 
-def _on_grid(value: Decimal, step: Decimal) -> bool:
-    try:
-        return value % step == ZERO
-    except InvalidOperation:  # More steps than the context has digits: no venue lists that.
-        return False
+def _same_leg(_: SimulatedOrder, leg: OrderRequest) -> OrderRequest:
+    return leg
 
 
 class Exchange:
@@ -91,6 +107,14 @@ class Exchange:
         fee_rate: The part of each trade's worth taken as fee.
         fee_in: Take the fee in the `quote` asset, or in the asset `received`.
         check_funds: Refuse what the free balance does not cover; False allows it to become negative.
+        legs: Accept the legs of an entry with it and have them `held` until all of it is filled, or create them
+            `on_fill`, for each fill its own.
+        make_leg: Finish the request of a leg, given its entry: its client order id, its tags, how long it lasts; None
+            leaves the leg out.
+        linked_end_together: The end of an order without a fill ends what is linked with it; False lets that work on.
+        reduce_only: Refuse a reduce-only order that is larger than the position, or clip it, or look only `at_fill`.
+        stops_may_trigger_at_once: Accept a stop order that the last price has reached already; False refuses it.
+        silent: Kinds of changes that are no transactions at this venue.
         order_ids: Make an order id from a transaction id.
         trade_ids: Make a trade id from a transaction id.
         now: Tell the time.
@@ -105,31 +129,36 @@ class Exchange:
         fee_rate: Decimal = ZERO,
         fee_in: FeeRule = "quote",
         check_funds: bool = True,
+        legs: LegRule = "held",
+        make_leg: Callable[[SimulatedOrder, OrderRequest], OrderRequest | None] = _same_leg,
+        linked_end_together: bool = True,
+        reduce_only: ReduceRule = "refuse",
+        stops_may_trigger_at_once: bool = True,
+        silent: Iterable[TransactionKind] = (),
         order_ids: Callable[[int], str] = str,
         trade_ids: Callable[[int], str] = str,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.lock = threading.RLock()
-        self.client_ids = client_ids
-        self.fee_rate = fee_rate
-        self.fee_in = fee_in
         self.check_funds = check_funds
-        self._order_id, self._trade_id, self._now = order_ids, trade_ids, now
+        self._now = now
+        self._entered = False
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
-        self._balances = {asset: Balance(free=amount) for asset, amount in (balances or {}).items()}
-        self._history: dict[str, list[SimulatedOrder]] = {}
-        self._by_client_id: defaultdict[str, list[str]] = defaultdict(list)
-        self._reserved: dict[str, tuple[str, Decimal, Decimal]] = {}  # order → asset, each, in total
-        self._log: list[Transaction] = []
+        self._books, self._journal = Books(balances or {}), Journal(frozenset(silent))
+        rules = Rules(
+            client_ids=client_ids, fee_rate=fee_rate, fee_in=fee_in, check_funds=check_funds, legs=legs, make_leg=make_leg,
+            linked_end_together=linked_end_together, reduce_only=reduce_only, stops_may_trigger_at_once=stops_may_trigger_at_once,
+            order_ids=order_ids, trade_ids=trade_ids, now=now,
+        )  # fmt: skip
+        self._engine = Engine(self._instruments, self._books, self._journal, rules)
+        self._revisions = Revisions(self._engine)
 
     # Reading
 
     def instrument(self, symbol: str) -> SimulatedInstrument:
         """Return the instrument with its last price, or raise `UnknownSymbol`."""
         with self.lock:
-            if symbol not in self._instruments:
-                raise UnknownSymbol(f"no instrument {symbol!r}", "symbol")
-            return self._instruments[symbol]
+            return self._engine.instrument(symbol)
 
     def instruments(self) -> list[SimulatedInstrument]:
         """Return all instruments."""
@@ -138,13 +167,18 @@ class Exchange:
 
     def balance(self, asset: str) -> Balance:
         """Return one asset's balance, zero if it was never held."""
-        with self.lock:
-            return self._balances.get(asset, Balance())
+        with self._swept():
+            return self._books.balance(asset)
 
     def balances(self) -> dict[str, Balance]:
         """Return every asset's balance."""
-        with self.lock:
-            return dict(self._balances)
+        with self._swept():
+            return dict(self._books.balances)
+
+    def position(self, symbol: str) -> Decimal:
+        """Return what was bought more than sold of an instrument; below zero it is short."""
+        with self._swept():
+            return self._books.positions.get(symbol, ZERO)
 
     def order(self, order_id: str) -> SimulatedOrder:
         """Return the order as it is now, or raise `OrderNotFound`."""
@@ -152,15 +186,13 @@ class Exchange:
 
     def history(self, order_id: str) -> list[SimulatedOrder]:
         """Return every state the order has been in, oldest first."""
-        with self.lock:
-            if order_id not in self._history:
-                raise OrderNotFound(f"no order {order_id!r}", "order_id")
-            return list(self._history[order_id])
+        with self._swept():
+            return list(self._journal.history(order_id))
 
     def orders(self) -> list[SimulatedOrder]:
         """Return every order ever accepted, oldest first."""
-        with self.lock:
-            return [states[-1] for states in self._history.values()]
+        with self._swept():
+            return self._journal.orders()
 
     def open_orders(self) -> list[SimulatedOrder]:
         """Return the orders that can still fill, oldest first."""
@@ -168,53 +200,119 @@ class Exchange:
 
     def orders_with(self, client_order_id: str) -> list[SimulatedOrder]:
         """Return every order with this client order id, oldest first; two are a duplicate."""
-        with self.lock:
-            return [self._history[key][-1] for key in self._by_client_id.get(client_order_id, ())]
+        with self._swept():
+            return self._journal.orders_with(client_order_id)
 
     def executions(self) -> list[SimulatedExecution]:
-        """Return every trade, oldest first."""
+        """Return every trade, and what was said of it later, oldest first."""
         return [entry.execution for entry in self.transactions() if entry.execution is not None]
 
     def transactions(self, since: int = 0) -> list[Transaction]:
         """Return what happened after transaction `since`; ids count from 1 without gaps."""
-        with self.lock:
-            return self._log[max(since, 0) :]
+        with self._swept():
+            return self._journal.log[max(since, 0) :]
 
     @property
     def last_transaction_id(self) -> int:
         """Return the id of the newest transaction, 0 before the first."""
-        with self.lock:
-            return len(self._log)
+        with self._swept():
+            return len(self._journal.log)
 
     # Trading
 
     def submit(self, request: OrderRequest) -> SimulatedOrder:
         """Accept and match an order, or raise the `Refusal` that says why not."""
-        with self.lock:
-            time, order_id = self._now(), self._order_id(len(self._log) + 1)
-            order = SimulatedOrder(order_id, request, OrderStatus.NEW, time, time)
-            try:
-                self._check(request)
-                self._reserve(order)
-            except Refusal as refusal:
-                refused = replace(order, status=OrderStatus.REJECTED, reason=refusal.rule)
-                self._append("reject", refused, reason=refusal.rule)
-                raise
-            self._history[order_id] = []
-            if request.client_order_id is not None:
-                self._by_client_id[request.client_order_id].append(order_id)
-            self._append("order", order)
-            return self._match(order, self.instrument(request.symbol).last)
+        with self._swept():
+            return self._engine.submit(request)
+
+    def check(self, request: OrderRequest) -> None:
+        """Raise the `Refusal` of a request that its instrument would refuse whatever the account holds; record nothing."""
+        with self._swept():
+            self._engine.check(request)
+
+    def refuse(self, request: OrderRequest, rule: str) -> Transaction:
+        """Record that the venue refuses a request for a reason of its own, and return the `reject` transaction."""
+        with self._swept():
+            self._engine.reject(self._engine.draft(request, self._journal.next_id), Refusal(rule, rule))
+            return self._journal.log[-1]
 
     def cancel(self, order_id: str, reason: str = "client") -> SimulatedOrder:
-        """Cancel an open order, or raise `OrderNotFound` or `NotCancelable`."""
-        with self.lock:
-            return self._end(self._open(order_id), OrderStatus.CANCELED, reason)
+        """Cancel an open order, its held legs and what is linked with it, or raise `OrderNotFound` or `NotCancelable`."""
+        with self._swept():
+            return self._engine.end(order_id, OrderStatus.CANCELED, reason)
 
     def expire(self, order_id: str) -> SimulatedOrder:
         """End an open order because its time is over."""
+        with self._swept():
+            return self._engine.end(order_id, OrderStatus.EXPIRED, "expired")
+
+    def replace(
+        self,
+        order_id: str,
+        request: OrderRequest | None = None,
+        *,
+        total: bool = False,
+        **changes: Any,
+    ) -> SimulatedOrder:
+        """End an open order as replaced and return the new one in its place, in one step; a refusal changes neither.
+
+        Args:
+            order_id: The order to replace.
+            request: The new order; by default the original one with what is left of its quantity and no client id.
+            total: The new quantity includes what the original has filled; otherwise it is the new order's own.
+            **changes: Fields of `OrderRequest` to change.
+        """
+        with self._swept():
+            return self._revisions.replace(order_id, self._replacement(order_id, request, changes, total=total))
+
+    def begin_replace(
+        self,
+        order_id: str,
+        request: OrderRequest | None = None,
+        *,
+        total: bool = False,
+        **changes: Any,
+    ) -> SimulatedOrder:
+        """Accept an order as `replace` does, but hold it while the original works on, until `finish_replace`."""
+        with self._swept():
+            return self._revisions.begin(order_id, self._replacement(order_id, request, changes, total=total))
+
+    def finish_replace(self, order_id: str, quantity: Decimal | None = None, *, rejected: bool = False) -> SimulatedOrder:
+        """Put the order that `begin_replace` returned in the original's place, and return it.
+
+        It is rejected instead if the original has ended, or if the new `quantity` is used up, or because the venue says so.
+        """
+        with self._swept():
+            return self._revisions.finish(order_id, quantity, rejected=rejected)
+
+    def amend(self, order_id: str, **changes: Any) -> SimulatedOrder:
+        """Change fields of an open order that keeps its id; its quantity includes what was filled."""
+        with self._swept():
+            return self._revisions.amend(order_id, changes=changes)
+
+    # What time and venue do
+
+    def expire_due(self) -> list[SimulatedOrder]:
+        """End every order whose `expires_at` has come, and return them; every other method does so first."""
         with self.lock:
-            return self._end(self._open(order_id), OrderStatus.EXPIRED, "expired")
+            now, ended = self._now(), []
+            for order_id, moment in sorted(self._journal.expiring.items(), key=itemgetter(1)):
+                if moment <= now and self._journal.latest(order_id).is_open:
+                    ended.append(self._engine.end(order_id, OrderStatus.EXPIRED, "expired"))
+            return ended
+
+    def correct(self, trade_id: str, quantity: Decimal | None = None, price: Decimal | None = None) -> SimulatedOrder:
+        """Say what a trade really was; an order that has ended keeps its status, whatever it has filled now."""
+        for value in (quantity, price):
+            if value is not None and not (finite(value) and value > ZERO):
+                raise BadQuantity(f"{value} is not above zero", "positive")
+        with self._swept():
+            return self._revisions.revise(trade_id, ExecutionKind.CORRECTION, quantity, price)
+
+    def bust(self, trade_id: str) -> SimulatedOrder:
+        """Say that a trade never was; an order that has ended keeps its status and is not reopened."""
+        with self._swept():
+            return self._revisions.revise(trade_id, ExecutionKind.BUST, None, None)
 
     # Moving the market
 
@@ -222,167 +320,57 @@ class Exchange:
         """Set the last price and fill what it reaches; return the orders that changed."""
         if not (finite(price) and price > ZERO):
             raise BadPrice(f"price {price} is not above zero", "positive")
-        with self.lock:
+        with self._swept():
             return self._rematch(replace(self.instrument(symbol), last=price))
 
     def set_liquidity(self, symbol: str, quantity: Decimal | None) -> list[SimulatedOrder]:
         """Set how much can trade at the last price, and fill what was waiting for it."""
         if quantity is not None and not (finite(quantity) and quantity >= ZERO):
             raise BadQuantity(f"liquidity {quantity} is below zero", "positive")
-        with self.lock:
+        with self._swept():
             return self._rematch(replace(self.instrument(symbol), liquidity=quantity))
 
     def fill(self, order_id: str, quantity: Decimal, price: Decimal | None = None) -> SimulatedOrder:
-        """Fill an open order by force, whatever the market is, and return it."""
-        with self.lock:
-            order = self._open(order_id)
+        """Fill an open order by force, whatever the market is, and return it; a leg must be active."""
+        with self._swept():
+            order = self._engine.open(order_id)
+            if order.status is OrderStatus.HELD:
+                raise NotCancelable(f"order {order_id} waits for its entry", "held")
             if not (finite(quantity) and ZERO < quantity <= order.leaves_quantity):
                 raise BadQuantity(f"{order.leaves_quantity} is left, not {quantity}", "leaves_quantity")
             last = self.instrument(order.symbol).last
-            return self._execute(order, quantity, price or order.request.price or last)
+            return self._engine.execute(order_id, quantity, price or order.request.price or last)
 
     # Inside the lock
 
-    def _open(self, order_id: str) -> SimulatedOrder:
-        order = self.order(order_id)
-        if not order.is_open:
-            raise NotCancelable(f"order {order_id} is {order.status}", order.status.value)
-        return order
+    @contextmanager
+    def _swept(self) -> Iterator[None]:
+        """Hold the lock; end what is due first, but not in the middle of another step."""
+        with self.lock:
+            if self._entered:
+                yield
+                return
+            self._entered = True
+            try:
+                self.expire_due()
+                yield
+            finally:
+                self._entered = False
+
+    def _replacement(self, order_id: str, request: OrderRequest | None, changes: Mapping[str, Any], *, total: bool) -> OrderRequest:
+        original = self._engine.open(order_id)
+        if request is None:
+            left = original.quantity if total else original.leaves_quantity
+            request = replace(original.request, quantity=left, notional=None, client_order_id=None)
+        request = replace(request, **changes)
+        if total and request.quantity is not None:
+            request = replace(request, quantity=request.quantity - original.filled_quantity)
+        return request
 
     def _rematch(self, instrument: SimulatedInstrument) -> list[SimulatedOrder]:
         self._instruments[instrument.symbol] = instrument
         waiting = [order for order in self.open_orders() if order.symbol == instrument.symbol]
-        after = [self._match(order, order.request.price or instrument.last) for order in waiting]
+        for order in waiting:
+            self._engine.advance(order.order_id)
+        after = [self._journal.latest(order.order_id) for order in waiting]
         return [now for now, before in zip(after, waiting, strict=True) if now is not before]
-
-    def _check(self, request: OrderRequest) -> None:
-        instrument = self.instrument(request.symbol)
-        self._check_client_id(request.client_order_id)
-        self._check_price(request, instrument)
-        quantity, worth = request.quantity, request.price or instrument.last
-        if not (finite(quantity) and quantity > ZERO):
-            raise BadQuantity(f"quantity {quantity} is not above zero", "positive")
-        if quantity < instrument.min_quantity:
-            raise BadQuantity(f"quantity {quantity} is below {instrument.min_quantity}", "min_quantity")
-        if not _on_grid(quantity, instrument.quantity_step):
-            raise BadQuantity(f"quantity {quantity} is off {instrument.quantity_step}", "quantity_step")
-        if quantity * worth < instrument.min_notional:
-            raise BadQuantity(f"{quantity * worth} is below {instrument.min_notional}", "min_notional")
-
-    def _check_client_id(self, client_order_id: str | None) -> None:
-        if client_order_id is None or self.client_ids == "none":
-            return
-        for order in self.orders_with(client_order_id):
-            if self.client_ids == "ever" or order.is_open:
-                raise DuplicateClientOrderId(order)
-
-    @staticmethod
-    def _check_price(request: OrderRequest, instrument: SimulatedInstrument) -> None:
-        price = request.price
-        if price is None:
-            if request.type is OrderType.LIMIT:
-                raise BadPrice("a limit order needs a price", "missing")
-            return
-        if request.type is OrderType.MARKET:
-            raise BadPrice("a market order has no price", "not_allowed")
-        if not (finite(price) and price > ZERO):
-            raise BadPrice(f"price {price} is not above zero", "positive")
-        if not _on_grid(price, instrument.price_tick):
-            raise BadPrice(f"price {price} is off {instrument.price_tick}", "price_tick")
-
-    def _reserve(self, order: SimulatedOrder) -> None:
-        request, instrument = order.request, self.instrument(order.symbol)
-        asset, each = instrument.base_asset, Decimal(1)
-        if request.side is Side.BUY:
-            fee = self.fee_rate if self.fee_in == "quote" else ZERO
-            asset, each = instrument.quote_asset, (request.price or instrument.last) * (1 + fee)
-        total, free = request.quantity * each, self.balance(asset).free
-        if self.check_funds and free < total:
-            raise InsufficientFunds(f"{total} {asset} needed, {free} free", asset)
-        self._book(asset, -total, total)
-        self._reserved[order.order_id] = (asset, each, total)
-
-    def _release(self, order_id: str, quantity: Decimal | None) -> None:
-        asset, each, total = self._reserved[order_id]
-        amount = total if quantity is None else min(quantity * each, total)
-        self._book(asset, amount, -amount)
-        self._reserved[order_id] = (asset, each, total - amount)
-
-    def _book(self, asset: str, free: Decimal, reserved: Decimal = ZERO) -> None:
-        held = self.balance(asset)
-        self._balances[asset] = Balance(held.free + free, held.reserved + reserved)
-
-    def _match(self, order: SimulatedOrder, price: Decimal) -> SimulatedOrder:
-        quantity = self._available(order)
-        if order.request.time_in_force is TimeInForce.FOK and quantity < order.leaves_quantity:
-            quantity = ZERO
-        if quantity > ZERO:
-            self._take_liquidity(order.symbol, quantity)
-            order = self._execute(order, quantity, price)
-        if order.is_open and order.request.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}:
-            return self._end(order, OrderStatus.CANCELED, "time_in_force")
-        return order
-
-    def _available(self, order: SimulatedOrder) -> Decimal:
-        instrument, limit = self.instrument(order.symbol), order.request.price
-        if limit is not None:
-            bought = order.request.side is Side.BUY
-            if (instrument.last > limit) if bought else (instrument.last < limit):
-                return ZERO
-        leaves = order.leaves_quantity
-        return leaves if instrument.liquidity is None else min(leaves, instrument.liquidity)
-
-    def _take_liquidity(self, symbol: str, quantity: Decimal) -> None:
-        instrument = self.instrument(symbol)
-        if instrument.liquidity is not None:
-            left = instrument.liquidity - quantity
-            self._instruments[symbol] = replace(instrument, liquidity=left)
-
-    def _execute(self, order: SimulatedOrder, quantity: Decimal, price: Decimal) -> SimulatedOrder:
-        time, side = self._now(), order.request.side
-        execution = SimulatedExecution(
-            self._trade_id(len(self._log) + 1), order.order_id, order.symbol, side, quantity, price,
-            self._fee(order, quantity, price), time,
-        )  # fmt: skip
-        self._settle(order, execution)
-        filled = quantity == order.leaves_quantity
-        status = OrderStatus.FILLED if filled else OrderStatus.PARTIALLY_FILLED
-        executions = (*order.executions, execution)
-        order = replace(order, status=status, executions=executions, updated_at=time)
-        if filled:
-            self._release(order.order_id, None)
-        self._append("fill", order, execution)
-        return order
-
-    def _fee(self, order: SimulatedOrder, quantity: Decimal, price: Decimal) -> tuple[Decimal, str]:
-        instrument = self.instrument(order.symbol)
-        if self.fee_in == "received" and order.request.side is Side.BUY:
-            return quantity * self.fee_rate, instrument.base_asset
-        return quantity * price * self.fee_rate, instrument.quote_asset
-
-    def _settle(self, order: SimulatedOrder, execution: SimulatedExecution) -> None:
-        instrument = self.instrument(order.symbol)
-        sign = 1 if execution.side is Side.BUY else -1
-        self._release(order.order_id, execution.quantity)
-        self._book(instrument.base_asset, sign * execution.quantity)
-        self._book(instrument.quote_asset, -sign * execution.quantity * execution.price)
-        self._book(execution.fee[1], -execution.fee[0])
-
-    def _end(self, order: SimulatedOrder, status: OrderStatus, reason: str) -> SimulatedOrder:
-        ended = replace(order, status=status, reason=reason, updated_at=self._now())
-        self._release(order.order_id, None)
-        kind: TransactionKind = "expire" if status is OrderStatus.EXPIRED else "cancel"
-        self._append(kind, ended, reason=reason)
-        return ended
-
-    def _append(
-        self,
-        kind: TransactionKind,
-        order: SimulatedOrder,
-        execution: SimulatedExecution | None = None,
-        reason: str | None = None,
-    ) -> None:
-        if kind != "reject":
-            self._history[order.order_id].append(order)
-        time = order.updated_at
-        self._log.append(Transaction(len(self._log) + 1, kind, time, order, execution, reason))

@@ -1,4 +1,4 @@
-"""What a simulated venue trades in, holds and refuses. Values only; `exchange` gives them their behaviour.
+"""What a simulated venue trades in, holds and refuses. Values only; `records` are its orders, `exchange` its behaviour.
 
 They repeat names of `logos_core.orders` on purpose: what judges the core shares nothing with it.
 """
@@ -7,12 +7,13 @@ They repeat names of `logos_core.orders` on purpose: what judges the core shares
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from logos_core.testing.records import SimulatedOrder
 
 ZERO = Decimal(0)
 
@@ -29,6 +30,9 @@ class OrderType(StrEnum):
 
     MARKET = "market"
     LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
 
 
 class TimeInForce(StrEnum):
@@ -36,6 +40,7 @@ class TimeInForce(StrEnum):
 
     DAY = "day"
     GTC = "gtc"
+    GTD = "gtd"
     IOC = "ioc"
     FOK = "fok"
 
@@ -43,17 +48,30 @@ class TimeInForce(StrEnum):
 class OrderStatus(StrEnum):
     """Name the state of an order; a venue's simulator translates it."""
 
+    HELD = "held"  # A leg that waits for its entry to be filled.
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
     REJECTED = "rejected"
+    REPLACED = "replaced"  # Ended, and another order stands in its place.
 
 
-OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+class ExecutionKind(StrEnum):
+    """Name what an execution says: that something was traded, or what to think of an earlier trade."""
+
+    TRADE = "trade"
+    CORRECTION = "correction"
+    BUST = "bust"
+
+
+OPEN_STATUSES = frozenset({OrderStatus.HELD, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 ClientIdRule = Literal["ever", "open", "none"]
 FeeRule = Literal["quote", "received"]
+LegRule = Literal["held", "on_fill"]
+ReduceRule = Literal["refuse", "clip", "at_fill"]
 
 
 class Refusal(Exception):
@@ -72,11 +90,23 @@ class UnknownSymbol(Refusal):
 
 
 class BadQuantity(Refusal):
-    """Refuse a quantity: `positive`, `quantity_step`, `min_quantity` or `min_notional`."""
+    """Refuse a quantity: `missing`, `not_allowed`, `positive`, `quantity_step`, `min_quantity` or `min_notional`."""
 
 
 class BadPrice(Refusal):
-    """Refuse a price: `missing`, `not_allowed`, `positive` or `price_tick`."""
+    """Refuse a price: `missing`, `not_allowed`, `positive`, `price_tick`, `trail`, `would_trigger` or `legs`."""
+
+
+class BadExpiry(Refusal):
+    """Refuse an `expires_at` that is missing, has no order to end, or lies in the past."""
+
+
+class WouldTake(Refusal):
+    """Refuse a `post_only` order that would trade at once."""
+
+
+class WouldIncrease(Refusal):
+    """Refuse a `reduce_only` order that finds no position, or too small a one, to reduce."""
 
 
 class InsufficientFunds(Refusal):
@@ -88,7 +118,11 @@ class OrderNotFound(Refusal):
 
 
 class NotCancelable(Refusal):
-    """Refuse to cancel or fill an order that has already ended."""
+    """Refuse to cancel, change or fill an order that has already ended."""
+
+
+class TradeNotFound(Refusal):
+    """Refuse a reference that names no trade, or one that was busted."""
 
 
 class DuplicateClientOrderId(Refusal):
@@ -114,142 +148,12 @@ class SimulatedInstrument:
     liquidity: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRequest:
-    """Ask for one order; `tags` keep what only the venue's own API knows."""
-
-    symbol: str
-    side: Side
-    type: OrderType
-    quantity: Decimal
-    price: Decimal | None = None
-    time_in_force: TimeInForce = TimeInForce.GTC
-    client_order_id: str | None = None
-    tags: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for value in (self.quantity, self.price):
-            if value is not None:
-                finite(value)
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatedExecution:
-    """Record one trade, with its fee as (amount, asset)."""
-
-    trade_id: str
-    order_id: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    fee: tuple[Decimal, str]
-    time: datetime
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the execution as JSON-able data."""
-        amount, asset = self.fee
-        return {
-            "trade_id": self.trade_id,
-            "quantity": plain(self.quantity),
-            "price": plain(self.price),
-            "fee": {"amount": plain(amount), "asset": asset},
-            "time": self.time.isoformat(),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatedOrder:
-    """Show one order as it was at one moment.
-
-    `reason` says why an order ended without filling: `client`, `time_in_force`, `expired`, or whatever
-    the simulator passed to `Exchange.cancel`.
-    """
-
-    order_id: str
-    request: OrderRequest
-    status: OrderStatus
-    created_at: datetime
-    updated_at: datetime
-    executions: tuple[SimulatedExecution, ...] = ()
-    reason: str | None = None
-
-    @property
-    def symbol(self) -> str:
-        """Return the instrument's symbol."""
-        return self.request.symbol
-
-    @property
-    def client_order_id(self) -> str | None:
-        """Return the id the client chose, if it chose one."""
-        return self.request.client_order_id
-
-    @property
-    def filled_quantity(self) -> Decimal:
-        """Return the sum of all executions."""
-        return sum((execution.quantity for execution in self.executions), ZERO)
-
-    @property
-    def leaves_quantity(self) -> Decimal:
-        """Return what is not filled; what is left of an ended order will never fill."""
-        return self.request.quantity - self.filled_quantity
-
-    @property
-    def filled_notional(self) -> Decimal:
-        """Return what all executions were worth in the quote asset, without fees."""
-        return sum((execution.quantity * execution.price for execution in self.executions), ZERO)
-
-    @property
-    def average_price(self) -> Decimal | None:
-        """Return the average price, or None before the first execution."""
-        return self.filled_notional / self.filled_quantity if self.executions else None
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether the order can still fill."""
-        return self.status in OPEN_STATUSES
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the order as JSON-able data, in the same words for every venue."""
-        request = self.request
-        return {
-            "venue_order_id": self.order_id,
-            "client_order_id": request.client_order_id,
-            "symbol": request.symbol,
-            "side": request.side.value,
-            "type": request.type.value,
-            "time_in_force": request.time_in_force.value,
-            "quantity": plain(request.quantity),
-            "price": None if request.price is None else plain(request.price),
-            "status": self.status.value,
-            "filled_quantity": plain(self.filled_quantity),
-            "created_at": self.created_at.isoformat(),
-            "updated_at": self.updated_at.isoformat(),
-            "executions": [execution.to_dict() for execution in self.executions],
-        }
-
-
 @dataclass(frozen=True, slots=True)
 class Balance:
     """Show what one asset has free, and what open orders hold of it."""
 
     free: Decimal = ZERO
     reserved: Decimal = ZERO
-
-
-TransactionKind = Literal["order", "fill", "cancel", "expire", "reject"]
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """Record one change; `order` is the order just after it."""
-
-    id: int
-    kind: TransactionKind
-    time: datetime
-    order: SimulatedOrder
-    execution: SimulatedExecution | None = None
-    reason: str | None = None
 
 
 def finite(value: object) -> bool:

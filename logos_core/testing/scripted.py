@@ -20,7 +20,17 @@ from typing import Any, NoReturn, TypeVar
 from attrs import define, evolve, field, frozen
 
 from logos_core.adapter import Adapter
-from logos_core.capabilities import LOGOS_API, Capabilities, Expiry, ExpiryKind, IdProfile, RateLimit, Uniqueness
+from logos_core.capabilities import (
+    LOGOS_API,
+    NO_POSITIONS,
+    Capabilities,
+    Expiry,
+    ExpiryKind,
+    IdProfile,
+    PositionView,
+    RateLimit,
+    Uniqueness,
+)
 from logos_core.clock import Clock, ManualClock
 from logos_core.extensions import Extensions
 from logos_core.home import HeldLock, Home, is_present, key_of, new_id
@@ -34,6 +44,7 @@ from logos_core.hookspecs import (
     OrderReference,
     Outcome,
     Phase,
+    Position,
     PreparedOrder,
     ReconcileRequest,
     UnknownSymbolError,
@@ -59,6 +70,7 @@ from logos_core.rails.absence import AbsencePolicy
 from logos_core.rails.idempotency import IdempotentCache
 from logos_core.rails.kill_switch import KillSwitch
 from logos_core.rails.rate_limit import RateLimiter
+from logos_core.rails.replace import ReplacePolicy
 from logos_core.rails.retry import RetryConfig
 from logos_core.records import LedgerIdentity
 from logos_core.recovery import recover
@@ -104,6 +116,7 @@ def capabilities(
     visibility_lag_s: float = 1.0,
     requests: int = 100_000,
     period_s: float = 60.0,
+    positions: PositionView = NO_POSITIONS,
 ) -> Capabilities:
     """Return the capabilities of a venue of the given kind."""
     return Capabilities(
@@ -135,6 +148,7 @@ def capabilities(
         rate_limit=RateLimit(requests=requests, period_s=period_s, sources=dict.fromkeys(("requests", "period_s"), _GUARANTEE)),
         transaction_log=transaction_log,
         paper=True,
+        positions=positions,
         sources=dict.fromkeys(("times_in_force", "client_ids", "expiry", "rate_limit", "transaction_log", "paper"), _GUARANTEE),
     )
 
@@ -144,6 +158,7 @@ class ScriptedVenue:
 
     Attributes:
         held: what the venue really has, oldest first.
+        positions: what it says the account holds.
         received: every order whose first byte reached it.
         cancels: every reference whose cancellation reached it.
         calls: the hooks that were called, in order.
@@ -157,6 +172,7 @@ class ScriptedVenue:
         self.instruments = {SYMBOL: INSTRUMENT}
         self.held: list[ExecutionReport] = []
         self.executions: list[Execution] = []
+        self.positions: list[Position] = []
         self.received: list[OrderRequest] = []
         self.cancels: list[OrderReference] = []
         self.calls: list[Operation] = []
@@ -244,7 +260,7 @@ class ScriptedVenue:
         """Begin a request and let its first byte pass the gates."""
         record = self.begin()
         record.first_byte_once()
-        if request is not None and record.operation is Operation.SUBMIT:
+        if request is not None and record.operation in {Operation.SUBMIT, Operation.REPLACE}:
             self.received.append(request)
         return record
 
@@ -262,7 +278,8 @@ class ScriptedVenue:
         self, request: OrderRequest, status: OrderStatus = OrderStatus.NEW, filled: Decimal | None = None
     ) -> ExecutionReport:
         """Return a report about an order under a venue order id of its own."""
-        done = filled if filled is not None else request.quantity if status is OrderStatus.FILLED else Decimal(0)
+        whole = request.quantity if request.quantity is not None else Decimal(1)  # what an order by notional comes to
+        done = filled if filled is not None else whole if status is OrderStatus.FILLED else Decimal(0)
         name = f"v{len(self.held) + 1}"
         trade = self._execution(name, request, done)
         if trade is not None:
@@ -279,6 +296,10 @@ class ScriptedVenue:
             status=status,
             filled_quantity=done,
             average_price=None if trade is None else trade.price,
+            stop_price=request.stop_price,
+            trail_amount=request.trail_amount,
+            trail_percent=request.trail_percent,
+            notional=request.notional,
             executions=() if trade is None else (trade,),
             venue_time=self._wire().clock.now(),
         )
@@ -299,7 +320,7 @@ class ScriptedVenue:
             open_orders=tuple(report for report in self.held if not report.status.is_final),
             changed_orders=tuple(report for report in self.held if report.status.is_final),
             executions=tuple(self.executions),
-            positions=(),
+            positions=tuple(self.positions),
             cursor=str(len(self.calls)),
             venue_time=self._wire().clock.now(),
         )
@@ -646,6 +667,7 @@ class Rails:
 
     retry: RetryConfig = field(factory=partial(RetryConfig, backoff_s=0.0, backoff_s_max=0.0, valid_for_s=60.0))
     policy: AbsencePolicy = field(factory=AbsencePolicy)
+    replace: ReplacePolicy = field(factory=ReplacePolicy)
     extensions: Mapping[str, object] = field(factory=dict)
     max_wait_s: float = 1.0
 
@@ -696,6 +718,7 @@ def compose(
         spool=home.spool(owner),
         on_close=lambda: _run(closers),
         run_folder=folder / "runs",
+        replace=rails.replace,
     )
     session = ScriptedSession(
         adapter=Adapter(parts), parts=parts, venue=venue, clock=clock, home=home, session_id=session_id, held=held

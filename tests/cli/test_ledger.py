@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,33 @@ def test_a_registry_entry_that_cannot_be_read_hides_nothing_else(traded):
 
     assert 2 == done.code
     assert (["everything"], 1) == (list(done.data()["halts"]), len(done.data()["unreadable"]))
+
+
+def test_old_events_are_archived_and_the_intent_is_answered_as_before(traded):
+    before = traded.submit("first").out
+    path = ledger_of(traded)
+    connection = sqlite3.connect(path)  # what was recorded a moment ago is old
+    events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
+    connection.close()
+    early = traded.logos("ledger", "archive", traded.preset, "--before", "2020-01-01", "--json")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    done = traded.logos("ledger", "archive", path, "--before", now, "--json")
+    wrong = [traded.logos("ledger", "archive", traded.preset, "--before", said) for said in ("soon", "2999-01-01")]
+    again = traded.submit("first").out
+    adopted = traded.logos("ledger", "adopt", traded.preset, "--json")
+
+    assert (0, None, []) == (early.code, early.data()["segment"], early.data()["missing"])
+    assert (0, 1, []) == (done.code, done.data()["segment"]["first"], done.data()["missing"])
+    assert events <= done.data()["segment"]["last"]
+    assert [2, 2] == [result.code for result in wrong]
+    assert before == again
+    assert (0, 0) == (adopted.code, adopted.data()["adopted"])
+
+
+def test_a_ledger_in_use_is_not_archived(traded):
+    path = ledger_of(traded)
+    with Home(traded.home).ledger_lock(SqliteLedger.open(path, SystemClock()).identity, exclusive=False):
+        refused = traded.logos("ledger", "archive", path, "--before", "2026-01-01")
+
+    assert 2 == refused.code
+    assert "close it first" in refused.err

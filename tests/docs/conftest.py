@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import forker
+
+__all__ = ["forker"]
 ROOT = Path(__file__).resolve().parents[2]
 TOY = ROOT / "examples" / "toy_venue"
+DESK_LIMITS = ROOT / "examples" / "desk_limits"
 
 
 class Reader:
@@ -38,12 +42,12 @@ def reader(tmp_path: Path) -> Reader:
     return Reader(tmp_path)
 
 
-@pytest.fixture
-def toy_reader(tmp_path: Path) -> Reader:
-    """Somebody who has installed the toy venue, without the minute a build environment takes: the metadata is its pyproject's."""
-    project = tomllib.loads((TOY / "pyproject.toml").read_text())["project"]
-    site = tmp_path / "site"
-    metadata = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+def installed(example: Path, folder: Path) -> Reader:
+    """Return somebody who has installed an example, without the minute a build environment takes: the metadata is its pyproject's."""
+    project = tomllib.loads((example / "pyproject.toml").read_text())["project"]
+    package = project["name"].replace("-", "_")
+    site = folder / "site"
+    metadata = site / f"{package}-{project['version']}.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     points = [
@@ -51,7 +55,17 @@ def toy_reader(tmp_path: Path) -> Reader:
         for group, named in project["entry-points"].items()
     ]
     (metadata / "entry_points.txt").write_text("\n".join(points))
-    (site / "toy_venue").symlink_to(TOY / "toy_venue", target_is_directory=True)
-    made = Reader(tmp_path / "desk", site)
+    (site / package).symlink_to(example / package, target_is_directory=True)
+    return Reader(folder / "desk", site)
+
+
+@pytest.fixture
+def toy_reader(tmp_path: Path) -> Reader:
+    made = installed(TOY, tmp_path)
     (made.folder / "toy.toml").write_text((TOY / "toy_venue" / "presets" / "simulator.toml").read_text())
     return made
+
+
+@pytest.fixture
+def desk_reader(tmp_path: Path) -> Reader:
+    return installed(DESK_LIMITS, tmp_path)

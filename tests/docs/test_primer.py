@@ -10,7 +10,8 @@ from logos_core.cli import commands, main
 from tests.docs.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "ADAPTER_HARDENING.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+OPERATING = (ROOT / "docs" / "how-to" / "operate.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```console\n(.*?)```", PAGE + OPERATING, re.DOTALL)
 TYPED = sorted(
     {line[2:].partition(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.startswith("$ logos ")}
 )
@@ -35,8 +36,10 @@ def test_a_module_that_the_primer_names_exists(name):
     assert f"logos_core.{name}" == import_module(f"logos_core.{name}").__name__
 
 
-def test_the_runbook_uses_every_command_that_settles_something():
-    used = {commands.split(shlex.split(typed)[1:])[0] for typed in TYPED}
+@pytest.mark.parametrize("page", [PAGE, OPERATING], ids=["primer", "operating"])
+def test_the_runbook_uses_every_command_that_settles_something(page):
+    lines = re.findall(r"^\$ logos (.*?)(?: #.*)?$", page, re.MULTILINE)
+    used = {commands.split(shlex.split(line))[0] for line in lines}
 
     assert {"show", "resolve", "recover", "reconcile", "halt", "resume", "ledger adopt"} <= used
 
@@ -46,8 +49,7 @@ def test_the_primer_stays_short():
 
 
 def test_the_pages_link_to_files_that_exist():
-    folders = {name: ROOT / name for name in ("docs", "specs/009-adapters")}
-    pages = [page for folder in folders.values() for page in folder.glob("*.md")]
+    pages = [page for name in ("docs", "specs/009-adapters") for page in (ROOT / name).rglob("*.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))]
 
     assert [] == [(page.name, link) for page, link in links if not link.startswith("http") and not (page.parent / link).exists()]

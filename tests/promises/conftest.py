@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from logos_alpaca.simulator import AlpacaSimulator
 from logos_ccxt.binance.simulator import BinanceSimulator
 from logos_core import Adapter
-from logos_core.testing.server import LoopbackServer, VenueApp
+from logos_core.testing.server import HttpRequest, HttpResponse, LoopbackServer, VenueApp
 from logos_oanda.simulator import ACCOUNT, OandaSimulator
 
 VENUES = ("alpaca", "oanda", "ccxt:binance")
@@ -47,6 +47,18 @@ class Desk:
 
     def open(self, *, home: Path | None = None, **preset: object) -> Adapter:
         return Adapter.open(self.preset(**preset), home=home or self.home, environ={"LOGOS_SIMULATOR_KEY": "k"})  # type: ignore[arg-type]
+
+    def before(self, operation: str, act: Callable[[], object]) -> None:
+        """Let something happen at the venue just before it reads the next request of a kind."""
+        app, handle, done = self.server.app, self.server.app.handle, [False]
+
+        def handled(request: HttpRequest) -> HttpResponse:
+            if app.operation(request) == operation and not done[0]:
+                done[0] = True
+                act()
+            return handle(request)
+
+        app.handle = handled  # type: ignore[method-assign]
 
     def spawn(self, program: str, *arguments: str) -> "subprocess.Popen[str]":
         """Run a program in a process of its own, with this desk's home."""

@@ -92,7 +92,7 @@ class Book:
         prepared = PreparedOrder(request=request or request_of(name), wire={"id": name}, position="7")
         return self.ledger.claim(
             Claim(
-                order=order(name),
+                decision=order(name),
                 strategy="test",
                 prepared=prepared,
                 send_by=now + timedelta(seconds=0.25),
@@ -148,6 +148,14 @@ class Loopback:
         known = next(preset for preset in embedded() if preset.venue == self.name)
         path.write_text(known.text(self.server.url, self.folder / "runs", timeout_s=2.0))
         return path
+
+    def unbounded(self) -> dict[str, Any]:
+        """Return what opens a session that no request budget holds back, on an account that is never short of money."""
+        for asset in self.app.exchange.balances():
+            self.app.exchange._books._book(asset, Decimal(10**15))
+        path = self.preset()
+        path.write_text(path.read_text() + "\n[rate_limit]\nrequests = 100000\nperiod_s = 1.0\n")
+        return {"preset": path, "home": self.folder / "home", "environ": {CREDENTIAL: "k"}}
 
     def open(self) -> Adapter:
         return Adapter.open(self.preset(), home=self.folder / "home", environ={CREDENTIAL: "k"})

@@ -71,15 +71,15 @@ def kinds(session):
 
 def break_commits(session, *, after=0):
     """Let the ledger's transactions fail from the `after`-th on, as a broken disk would."""
-    real, count = session.ledger._db.transaction, [0]
+    real, count = session.ledger._db.begin, [0]
 
-    def transaction(undone):
+    def begin():
         count[0] += 1
         if count[0] > after:
             session.ledger._db.broken = "the disk is broken"
-        return real(undone)
+        return real()
 
-    session.ledger._db.transaction = transaction
+    session.ledger._db.begin = begin
 
 
 # -------------------------------------------------------------------------------------------------------------- accepted

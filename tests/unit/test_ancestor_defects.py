@@ -200,6 +200,7 @@ def test_f_no_request_of_a_question_fails_unnoticed(loopback, ask):
     with loopback.open() as adapter:
         adapter.submit(loopback.order())
         question = {"lookup": lambda: adapter.lookup("one"), "reconcile": adapter.reconcile}[ask]
+        question()  # the first one also learns, for good, what the instrument is made of
         begun = len(loopback.server.wire)
         question()
         requests = len(loopback.server.wire) - begun

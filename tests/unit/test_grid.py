@@ -5,19 +5,21 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logos_core.clock import ManualClock
 from logos_core.orders import OrderRequest, PriceBand, TimeInForce
 from logos_core.rails.grid import place
 from logos_core.records import Denial
 from logos_core.testing.scripted import INSTRUMENT
 from tests.unit.making import order
 
+NOW = ManualClock().now()
 TIMES = (TimeInForce.GTC, TimeInForce.IOC)
 STEPS = st.sampled_from([Decimal(text) for text in ("1", "0.1", "0.001", "0.00000001", "5", "0.25", "100")])
 NUMBERS = st.integers(1, 10**18).map(lambda digits: Decimal(digits).scaleb(-10))
 
 
 def placed(given_order, instrument=INSTRUMENT, times=TIMES):
-    return place(given_order, "lgs1", instrument, times)
+    return place(given_order, "lgs1", instrument, times, NOW)
 
 
 @given(NUMBERS, NUMBERS, STEPS, STEPS, st.sampled_from(["buy", "sell"]))

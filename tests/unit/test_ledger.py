@@ -12,6 +12,7 @@ from logos_core.clock import ManualClock
 from logos_core.errors import LedgerError
 from logos_core.events import verify
 from logos_core.hookspecs import VenueSnapshot
+from logos_core.ledger import reading
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import IllegalMoveError
 from logos_core.lifecycle import IntentState as S
@@ -685,3 +686,44 @@ def test_an_event_that_was_undone_leaves_no_gap_in_the_chain(book):
     events = list(book.ledger.events())
     verify(events)
     assert "undone" not in [event.kind for event in events]
+
+
+def test_each_checkpoint_goes_on_where_the_last_one_stopped_and_together_they_cover_every_chain(tmp_path):
+    """A chain that is complete is not told again by every later session."""
+    path = tmp_path / "ledger.sqlite3"
+    dead = Book(path, session_id="dead")
+    for number in range(3):
+        book = Book(path, session_id=f"s{number}")
+        book.claim(f"lgs{number}")
+        book.ledger.end_session()
+        book.ledger.close()
+    dead.claim("lgs9")
+    last = Book(path, session_id="last")
+    last.ledger.end_session()
+    closed = [event for event in last.ledger.events() if event.kind == "session_closed"]
+    heads = verify(last.ledger.events())
+    told = {name: head for event in closed for name, head in event.fields()["checkpoint"].items()}
+
+    assert [["dead", "s0"], ["s0", "s1"], ["s1", "s2"], ["dead", "last", "s2"]] == [
+        sorted(event.fields()["checkpoint"]) for event in closed
+    ]
+    assert [1, *(event.sequence for event in closed[:-1])] == [event.fields()["since"] for event in closed]
+    assert {name: f"{number}:{head.hex()}" for name, (number, head) in heads.items() if name != "last"} == {
+        name: head for name, head in told.items() if name != "last"
+    }
+    dead.ledger.close()
+    last.ledger.close()
+
+
+def test_a_ledger_is_read_page_by_page_and_loses_no_event(book, monkeypatch):
+    monkeypatch.setattr(reading, "EVENTS_AT_ONCE", 3)
+    for number in range(4):
+        book.claim(f"lgs{number}")
+        book.settle(A.UNKNOWN, name=f"lgs{number}")
+    other = Book(book.path, session_id="s2")
+    other.claim("lgs9")
+    other.ledger.close()
+
+    assert list(range(1, 12)) == [event.sequence for event in book.ledger.events()]
+    assert list(range(1, 10)) == [event.number for event in book.ledger.session_events()]
+    assert ["attempt", "settled"] == [event.kind for event in book.ledger.events("lgs2")]

@@ -11,6 +11,7 @@ from logos_core.clock import ManualClock
 from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.ledger import connection as connections
 from logos_core.ledger.connection import Connection
+from logos_core.ledger.migrations import newest_version
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import IntentState as S
 from logos_core.records import AttemptOutcome as A
@@ -157,9 +158,10 @@ def test_a_ledger_whose_creation_was_cut_short_is_a_ledger_error(tmp_path):
 def test_a_newer_schema_is_refused(tmp_path):
     path = closed_book(tmp_path).path
     connection = apsw.Connection(str(path))
-    connection.execute("UPDATE meta SET value = '2' WHERE name = 'schema_version'")
+    newest = newest_version()
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(newest + 1),))
     connection.close()
-    with pytest.raises(LedgerError, match="has schema 2, this logos knows 1"):
+    with pytest.raises(LedgerError, match=f"has schema {newest + 1}, this logos knows {newest}; install a newer logos-core"):
         SqliteLedger.open(path, ManualClock(), OWNER)
 
 

@@ -30,7 +30,7 @@ def test_a_number_of_another_type_is_a_type_error_or_missing(name, number):
     with pytest.raises((TypeError, InvalidOrderError)) as caught:
         order(**{name: number})
 
-    assert (number is None and name == "price") == isinstance(caught.value, InvalidOrderError)
+    assert (number is None) == isinstance(caught.value, InvalidOrderError)
     assert name in str(caught.value)
 
 
@@ -78,8 +78,8 @@ def test_a_name_that_is_no_text_is_a_mistake_in_the_program(value):
 def test_a_denied_order_is_a_denial_of_ours():
     with pytest.raises(OrderDeniedError, match="side is 'hold'; allowed: buy, sell"):
         order(side="hold")
-    with pytest.raises(OrderDeniedError, match="allowed: day, gtc, ioc, fok"):
-        order(time_in_force="gtd")
+    with pytest.raises(OrderDeniedError, match="allowed: day, gtc, gtd, ioc, fok"):
+        order(time_in_force="good")
 
 
 def test_a_market_order_has_no_price():

@@ -11,7 +11,7 @@ from logos_core.hookspecs import Operation
 from logos_core.lifecycle import IntentState as S
 from logos_core.orders import OrderStatus
 from logos_core.reconciliation import Agreement, Difference, ReconciliationReport, verdict
-from logos_core.testing.scripted import ScriptedVenue, capabilities, fail, hide, time_out_before
+from logos_core.testing.scripted import ScriptedVenue, accept, capabilities, fail, hide, time_out_before
 from logos_core.wire import Answer
 from tests.unit.making import order, report_of
 from tests.unit.test_adapter_submit import recorded
@@ -197,3 +197,28 @@ def test_each_reconciliation_goes_on_where_the_last_one_stopped(session):
     session.adapter.reconcile()
 
     assert [None, cursor] == asked
+
+
+def test_a_venue_that_shows_less_than_it_has_told_before_differs(session):
+    """What is on record was told by the venue; a list that takes it back is not believed, and not passed over."""
+    session.venue.on_submit(accept(OrderStatus.PARTIALLY_FILLED, Decimal("0.5")))
+    session.adapter.submit(order())
+    name = recorded(session).client_order_id
+    session.venue.change(name, status=OrderStatus.NEW, filled_quantity=Decimal(0), average_price=None, executions=())
+    report = session.adapter.reconcile()
+
+    assert [("state", "partially_filled", "new"), ("filled_quantity", "0.5", "0")] == [
+        (found.field, found.ledger, found.venue) for found in report.different
+    ]
+    assert Agreement.DIFFERS == report.verdict
+
+
+def test_an_order_that_is_shown_under_another_venue_id_is_asked_for_by_name(session):
+    """The name alone does not say that it is the order on record that the list shows."""
+    session.adapter.submit(order())
+    session.venue.held[0] = evolve(session.venue.held[0], venue_order_id="v2")
+    asked = session.venue.calls.count(Operation.LOOKUP)
+    report = session.adapter.reconcile()
+
+    assert session.venue.calls.count(Operation.LOOKUP) > asked
+    assert (Agreement.DIFFERS, ("v2",)) == (report.verdict, report.duplicates)

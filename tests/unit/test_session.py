@@ -270,10 +270,10 @@ def test_an_adopted_ledger_asks_before_it_sends_and_answers_from_what_it_finds(d
 def test_what_was_spooled_is_merged_by_the_next_session_once(shop):
     adapter = shop.open()
     adapter.submit(order())
-    real = adapter.ledger._db.transaction
+    real = adapter.ledger._db.begin
     break_commits(adapter._parts and type("S", (), {"ledger": adapter.ledger}))
     adapter.cancel("one")
-    adapter.ledger._db.transaction, adapter.ledger._db.broken = real, None
+    adapter.ledger._db.begin, adapter.ledger._db.broken = real, None
     adapter.close()
     for scope in Home(shop.home).halts():
         Home(shop.home).resume(scope)

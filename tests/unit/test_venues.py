@@ -23,7 +23,7 @@ from logos_core.hookspecs import (
 )
 from logos_core.testing import scripted
 from logos_core.testing.scripted import ScriptedVenue, bound, fail, raises, returns, settings
-from logos_core.venues import HOOKS, SdkRange, VenueAskError, bind, declaration, installed
+from logos_core.venues import HOOKS, OPTIONAL, SdkRange, VenueAskError, bind, declaration, installed
 from tests.unit.making import request_of
 
 GROUP = "logos.venues"
@@ -171,13 +171,17 @@ def test_a_missing_sdk_is_named_with_what_to_run_and_no_venue_is_built():
 # --------------------------------------------------------------------------------------------------------------- binding
 
 
-def test_the_contract_has_eight_hooks():
-    assert ("identify", "instrument", "prepare", "submit", "cancel", "lookup", "reconcile", "classify_error") == HOOKS
+REQUIRED = tuple(name for name in HOOKS if name not in OPTIONAL)
+
+
+def test_the_contract_has_eight_hooks_and_those_that_a_capability_asks_for():
+    assert ("identify", "instrument", "prepare", "submit", "cancel", "lookup", "reconcile", "classify_error") == REQUIRED
+    assert {"replace"} == set(OPTIONAL)
 
 
 def made_of(**hooks):
     """A venue with some of its hooks replaced, or (None) missing."""
-    body = {name: getattr(ScriptedVenue, name) for name in HOOKS if hooks.get(name, 1) is not None}
+    body = {name: getattr(ScriptedVenue, name) for name in REQUIRED if hooks.get(name, 1) is not None}
     venue = type("Venue", (), {**body, **{name: hook for name, hook in hooks.items() if hook is not None}})()
     return scripted.declaration(venue)
 
@@ -187,12 +191,12 @@ def refused(declared, word):
         bind(declared, settings(ManualClock()))
 
 
-@pytest.mark.parametrize("name", HOOKS)
+@pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_hook_is_refused(name):
     refused(made_of(**{name: None}), f"hook '{name}': expected exactly one")
 
 
-@pytest.mark.parametrize("name", HOOKS)
+@pytest.mark.parametrize("name", REQUIRED)
 def test_a_hook_that_is_not_marked_is_refused(name):
     refused(made_of(**{name: lambda self: None}), f"hook '{name}': expected exactly one")
 

@@ -13,6 +13,8 @@ CREATE TABLE sessions (
     process    TEXT NOT NULL          -- host and pid, for people
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX sessions_open ON sessions (session_id) WHERE closed_at IS NULL;
+
 -- One row per decision. `state` is the projection of the events.
 CREATE TABLE intents (
     id              INTEGER PRIMARY KEY,
@@ -34,6 +36,14 @@ CREATE TABLE intents (
 
 CREATE INDEX intents_unknown ON intents (id) WHERE state = 'unknown';
 CREATE INDEX intents_working ON intents (id) WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel');
+CREATE INDEX intents_replacing ON intents (parent_intent) WHERE parent_intent IS NOT NULL;
+
+-- Every symbol an intent was recorded for, so that a venue can be asked about each without reading all intents.
+CREATE TABLE symbols (
+    symbol TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER symbols_grow AFTER INSERT ON intents BEGIN INSERT OR IGNORE INTO symbols (symbol) VALUES (new.symbol); END;
 
 -- One row per request that may have left. An open outcome means: in flight.
 CREATE TABLE attempts (
@@ -64,6 +74,10 @@ CREATE TABLE venue_orders (
     UNIQUE (symbol, venue_order_id),
     CHECK ((role = 'primary') = (number = 0))
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX venue_orders_duplicate ON venue_orders (intent, number) WHERE role = 'duplicate';
+CREATE INDEX venue_orders_working_legs ON venue_orders (intent, number)
+    WHERE role = 'leg' AND json_extract(report, '$.status') NOT IN ('filled', 'canceled', 'expired', 'rejected');
 
 CREATE TABLE executions (
     id             INTEGER PRIMARY KEY,
@@ -108,3 +122,15 @@ CREATE TABLE events (
 CREATE TRIGGER events_never_change BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER events_never_vanish BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE INDEX events_of ON events (intent) WHERE intent IS NOT NULL;
+CREATE INDEX events_denied ON events (sequence) WHERE kind = 'denied';
+
+-- Events may move into segment files beside the ledger; what moved, and where the chains went on from, stays here.
+CREATE TABLE segments (
+    number         INTEGER PRIMARY KEY,
+    file           TEXT NOT NULL,
+    sha256         TEXT NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    last_sequence  INTEGER NOT NULL,
+    heads          TEXT NOT NULL,       -- of the chains that go on after it: session → number:hash
+    archived_at    TEXT NOT NULL
+) STRICT;

@@ -78,6 +78,8 @@ def _verdict(operation: Operation, status: int, code: int | None, message: str) 
         return Outcome.ABSENT, Category.NOT_FOUND
     for refusal in REFUSALS:
         if (refusal.status, refusal.code) == (status, code):
+            if operation is Operation.REPLACE and status == 422:  # "no longer replaceable" bears the same codes as a wrong number
+                return Outcome.ABSENT, Category.NOT_FOUND
             return Outcome.REJECTED, refusal.category
     if operation is Operation.CANCEL and status == 422:
         return Outcome.REJECTED, Category.INVALID_ORDER

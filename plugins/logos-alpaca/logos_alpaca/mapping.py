@@ -11,11 +11,13 @@ from logos_core.orders import (
     Execution,
     ExecutionReport,
     Instrument,
+    OrderClass,
     OrderRequest,
     OrderStatus,
     OrderType,
     PriceBand,
     Side,
+    TakeProfit,
     TimeInForce,
     plain,
 )
@@ -42,7 +44,10 @@ STATUSES = {
 }
 """Every status of the specification. `done_for_day` may trade again tomorrow, so it is open; `replaced` is final for this order."""
 
-_MARKET = {OrderType.MARKET: "market", OrderType.LIMIT: "limit"}
+_TRADES = frozenset({"fill", "partial_fill"})
+CRYPTO_TYPES = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT})
+"""Alpaca Trading API 2.0.1, OrderType: crypto trading."""
+LINKED = frozenset({"bracket", "oco", "oto"})
 _EQUITY_BANDS = (
     PriceBand(at_least=Decimal(0), tick=Decimal("0.0001")),
     PriceBand(at_least=Decimal(1), tick=Decimal("0.01")),
@@ -50,42 +55,97 @@ _EQUITY_BANDS = (
 """Regulation NMS rule 612, as Alpaca's sub-penny rule repeats it."""
 
 
-def wire_fields(request: OrderRequest) -> dict[str, str]:
+def wire_fields(request: OrderRequest) -> dict[str, Any]:
     """Return the body of `POST /v2/orders`; numbers as strings, since the SDK's models would make floats of them."""
-    fields = {
+    fields: dict[str, Any] = {
         "symbol": request.symbol,
         "side": request.side.value,
-        "type": _MARKET[request.order_type],
-        "qty": plain(request.quantity),
+        "type": request.order_type.value,
         "time_in_force": request.time_in_force.value,
         "client_order_id": request.client_order_id,
+        **_numbers(request),
     }
-    if request.price is not None:
-        fields["limit_price"] = plain(request.price)
+    if request.order_class is not OrderClass.SIMPLE:
+        fields["order_class"] = request.order_class.value
+        profit, loss = request.take_profit, request.stop_loss
+        if request.one_cancels_other and request.price is not None:
+            profit = TakeProfit(request.price)
+        if profit is not None:
+            fields["take_profit"] = {"limit_price": plain(profit.price)}
+        if loss is not None:
+            limit = {} if loss.price is None else {"limit_price": plain(loss.price)}
+            fields["stop_loss"] = {"stop_price": plain(loss.stop_price), **limit}
     return fields
 
 
-def report(body: object) -> ExecutionReport:
-    """Return what an Order object says."""
+def replace_fields(request: OrderRequest) -> dict[str, str]:
+    """Return the body of `PATCH /v2/orders/{id}`: all that may change, and the id of the new order, which Alpaca would otherwise invent."""
+    fields = {name: value for name, value in _numbers(request).items() if name in {"qty", "limit_price", "stop_price"}}
+    return {**fields, "time_in_force": request.time_in_force.value, "client_order_id": request.client_order_id}
+
+
+def _numbers(request: OrderRequest) -> dict[str, str]:
+    numbers = {
+        "qty": request.quantity,
+        "notional": request.notional,
+        "limit_price": request.price,
+        "stop_price": request.stop_price,
+        "trail_price": request.trail_amount,
+        "trail_percent": request.trail_percent,
+    }
+    return {name: plain(number) for name, number in numbers.items() if number is not None}
+
+
+def report(body: object, leg_of: str | None = None) -> ExecutionReport:
+    """Return what an Order object says, and what its legs say where it shows them."""
     order = _object(body)
-    quantity = order.get("qty")
-    if quantity is None:
-        raise BadAnswerError(f"order {order.get('id')} is by notional, which was never sent from here")
+    name, status = _text(order, "client_order_id"), _status(order)
+    if order.get("qty") is None and order.get("notional") is None:
+        raise BadAnswerError(f"order {order.get('id')} has neither qty nor notional")
     return ExecutionReport(
-        client_order_id=_text(order, "client_order_id"),
+        client_order_id=name,
         venue_order_id=_text(order, "id"),
         symbol=_text(order, "symbol"),
         side=_member(Side, order, "side"),
         order_type=_member(OrderType, order, "type"),
-        quantity=_number(order, "qty"),
-        price=None if order.get("limit_price") is None else _number(order, "limit_price"),
-        time_in_force=_member(TimeInForce, order, "time_in_force"),
-        status=_status(order),
+        quantity=_optional_number(order, "qty"),
+        price=_optional_number(order, "limit_price"),
+        stop_price=_optional_number(order, "stop_price"),
+        trail_amount=_optional_number(order, "trail_price"),
+        trail_percent=_optional_number(order, "trail_percent"),
+        notional=_optional_number(order, "notional"),
+        time_in_force=_time_in_force(order),
+        status=status,
         filled_quantity=_number(order, "filled_qty"),
-        average_price=None if order.get("filled_avg_price") is None else _number(order, "filled_avg_price"),
+        average_price=_optional_number(order, "filled_avg_price"),
+        leg_of=leg_of,
+        replaced_by=_successor(order),
+        legs=tuple(report(leg, name) for leg in objects(order.get("legs") or [])),
         venue_time=None if order.get("updated_at") is None else timestamp(_text(order, "updated_at")),
         raw=order,
     )
+
+
+def _time_in_force(order: Mapping[str, Any]) -> TimeInForce:
+    found: TimeInForce = _member(TimeInForce, order, "time_in_force")
+    if found is TimeInForce.GTD:
+        raise BadAnswerError(f"order {order.get('id')} is good till a date, which Alpaca does not have")
+    return found
+
+
+def _successor(order: Mapping[str, Any]) -> str | None:
+    """Return which order took this one's place: one that is replaced has a successor, whether it is named or not."""
+    named = order.get("replaced_by")
+    return str(named) if named else "unnamed" if order.get("status") == "replaced" else None
+
+
+def _optional_number(order: Mapping[str, Any], name: str) -> Decimal | None:
+    return None if order.get(name) is None else _number(order, name)
+
+
+def has_hidden_legs(body: Mapping[str, Any]) -> bool:
+    """Say whether an order has legs that this answer does not show."""
+    return body.get("order_class") in LINKED and not body.get("legs") and body.get("type") != "stop"
 
 
 def reports(bodies: list[Mapping[str, Any]], prefix: str) -> list[ExecutionReport]:
@@ -101,8 +161,15 @@ def reports(bodies: list[Mapping[str, Any]], prefix: str) -> list[ExecutionRepor
 
 
 def execution(body: object) -> Execution:
-    """Return what a FILL activity says. It carries no fee: Alpaca books fees as activities of their own."""
+    """Return what a FILL activity says.
+
+    It carries no fee: Alpaca books fees as activities of their own (specification, ActivityType FEE and CFEE), which name neither
+    an order nor a trade (NonTradeActivities). It knows two types, both of them trades (TradingActivities.type); corrections and
+    busts are told by the event stream alone (ActivityV2DetailTRD.execution_type), so any other type is not taken for a trade.
+    """
     activity = _object(body)
+    if activity.get("type") not in _TRADES:
+        raise BadAnswerError(f"activity {activity.get('id')} is a {activity.get('type')!r}, which logos does not know")
     return Execution(
         execution_id=_text(activity, "id"),
         venue_order_id=_text(activity, "order_id"),
@@ -136,7 +203,7 @@ def instrument(body: object) -> Instrument:
             price_bands=(PriceBand(at_least=Decimal(0), tick=_number(asset, "price_increment")),),
             quantity_step=_number(asset, "min_trade_increment"),
             min_quantity=_number(asset, "min_order_size"),
-            times_in_force={OrderType.MARKET: gtc, OrderType.LIMIT: gtc},
+            times_in_force={kind: gtc if kind in CRYPTO_TYPES else () for kind in OrderType},
         )
     if asset.get("class") != "us_equity":
         raise BadAnswerError(f"{symbol} is of class {asset.get('class')!r}, whose grid logos does not know")

@@ -24,12 +24,13 @@ from logos_core.hookspecs import (
     PreparedOrder,
     ReconcileRequest,
     UnknownSymbolError,
+    UnsupportedOrderError,
     VenueIdentity,
     VenueSnapshot,
     View,
     venue_hook,
 )
-from logos_core.orders import ExecutionReport, Instrument, OrderRequest
+from logos_core.orders import ExecutionReport, Instrument, OrderClass, OrderRequest
 from logos_core.transport import GuardedSession
 from logos_core.venues import VenueSettings
 
@@ -42,7 +43,12 @@ _ORDER_ID = re.compile(r"[0-9A-Za-z-]+")
 
 
 class AlpacaVenue:
-    """One Alpaca account."""
+    """One Alpaca account.
+
+    Its hooks keep nothing between calls, and the client only its key, its address and the session, which belongs to no thread.
+    """
+
+    concurrent = True
 
     def __init__(self, settings: VenueSettings) -> None:
         self._wire = settings.wire
@@ -74,6 +80,12 @@ class AlpacaVenue:
 
     @venue_hook
     def prepare(self, request: OrderRequest) -> PreparedOrder:
+        if request.in_place_of is not None:
+            if request.quantity is not None and request.quantity % 1:
+                raise UnsupportedOrderError("an order for a fraction of a share is not replaced, only cancelled and placed anew")
+            return PreparedOrder(request=request, wire=mapping.replace_fields(request))
+        if request.order_class is not OrderClass.SIMPLE and "/" in request.symbol:
+            raise UnsupportedOrderError("a coin has no linked orders; submit its legs as orders of their own")
         return PreparedOrder(request=request, wire=mapping.wire_fields(request))
 
     @venue_hook
@@ -83,12 +95,14 @@ class AlpacaVenue:
         return mapping.report(body)
 
     @venue_hook
+    def replace(self, reference: OrderReference, prepared: PreparedOrder) -> ExecutionReport:
+        body = self._client.patch(f"/orders/{_order_id(reference)}", dict(prepared.wire))
+        self._expect(200)
+        return mapping.report(body)
+
+    @venue_hook
     def cancel(self, reference: OrderReference) -> CancelReceipt:
-        if reference.venue_order_id is None:
-            raise LookupError("Alpaca cancels by its own order id; look the order up first")
-        if not _ORDER_ID.fullmatch(reference.venue_order_id):
-            raise LookupError(f"{reference.venue_order_id!r} is not an order id of Alpaca's")
-        self._client.delete(f"/orders/{quote(reference.venue_order_id, safe='')}")
+        self._client.delete(f"/orders/{_order_id(reference)}")
         self._expect(204)
         return CancelReceipt()
 
@@ -101,6 +115,8 @@ class AlpacaVenue:
                 view = View("GET /v2/orders:by_client_order_id", "404 40410000 order not found")
                 return NotSeen(views=(view,), venue_time=None)
             raise
+        if mapping.has_hidden_legs(order):
+            order = self._get(f"/orders/{quote(str(order.get('id')), safe='')}", {"nested": "true"})
         report = mapping.report(order)
         if report.client_order_id != reference.client_order_id:
             raise BadAnswerError(f"asked for {reference.client_order_id}, got {report.client_order_id}")
@@ -149,7 +165,7 @@ class AlpacaVenue:
 
     def _orders(self, query: dict[str, str], after: str | None) -> tuple[list[Any], bool]:
         more = {"after_order_id": after} if after else {}
-        found = mapping.objects(self._get("/orders", {**query, **more, "direction": "asc", "limit": str(PAGE)}))
+        found = mapping.objects(self._get("/orders", {**query, **more, "direction": "asc", "limit": str(PAGE), "nested": "true"}))
         return found, len(found) == PAGE
 
     def _fills(self, query: dict[str, str], after: str | None) -> tuple[list[Any], bool]:
@@ -192,10 +208,19 @@ def guarded_client(settings: VenueSettings) -> TradingClient:
     return client
 
 
+def _order_id(reference: OrderReference) -> str:
+    """Return an order's id as part of an address."""
+    if reference.venue_order_id is None:
+        raise LookupError("Alpaca cancels and replaces by its own order id; look the order up first")
+    if not _ORDER_ID.fullmatch(reference.venue_order_id):
+        raise LookupError(f"{reference.venue_order_id!r} is not an order id of Alpaca's")
+    return quote(reference.venue_order_id, safe="")
+
+
 def _resume(changed: list[ExecutionReport], before: str | None) -> str | None:
     """Return the order behind which the next snapshot begins: the last before the first one that may still change."""
     for report in changed:
-        if not report.status.is_final:
+        if not report.status.is_final or any(not leg.status.is_final for leg in report.legs):
             return before
         before = report.venue_order_id
     return before

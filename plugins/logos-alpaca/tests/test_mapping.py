@@ -114,9 +114,8 @@ def test_a_number_that_is_none_is_a_bad_answer(name, value):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("type", "stop"),
-        ("type", "stop_limit"),
-        ("type", "trailing_stop"),
+        ("type", "limit_on_close"),
+        ("type", "STOP"),
         ("type", "LIMIT"),
         ("side", "sell_short"),
         ("time_in_force", "opg"),
@@ -133,9 +132,15 @@ def test_a_word_that_logos_does_not_know_is_a_bad_answer(name, value):
         mapping.report(ORDER | {name: value})
 
 
-def test_an_order_by_notional_is_a_bad_answer_that_says_so():
-    with pytest.raises(BadAnswerError, match="notional"):
-        mapping.report(ORDER | {"qty": None, "notional": "10"})
+def test_an_order_by_notional_has_no_quantity_before_it_trades():
+    found = mapping.report(ORDER | {"qty": None, "notional": "10"})
+
+    assert (None, Decimal(10)) == (found.quantity, found.notional)
+
+
+def test_an_order_by_nothing_is_a_bad_answer_that_says_so():
+    with pytest.raises(BadAnswerError, match="neither qty nor notional"):
+        mapping.report(ORDER | {"qty": None, "notional": None})
 
 
 @pytest.mark.parametrize("body", [None, [], "order", 1, True, [ORDER]])
@@ -262,3 +267,9 @@ def test_words_go_out_as_alpaca_spells_them(side, kind, time_in_force):
     fields = mapping.wire_fields(request(side=side, order_type=kind, time_in_force=time_in_force))
 
     assert (side.value, kind.value, time_in_force.value) == (fields["side"], fields["type"], fields["time_in_force"])
+
+
+@pytest.mark.parametrize("kind", [None, "trade_bust", "trade_correct"])
+def test_an_activity_that_is_no_fill_is_not_taken_for_a_trade(kind):
+    with pytest.raises(BadAnswerError, match="activity a::1"):
+        mapping.execution({"id": "a::1", "activity_type": "FILL", "type": kind})

@@ -168,9 +168,8 @@ def test_an_order_that_ends_while_the_snapshot_is_read_is_not_listed_as_open(des
 
 
 FOREIGN = [
-    {"qty": None, "notional": "10"},
-    {"type": "trailing_stop"},
-    {"type": "stop_limit"},
+    {"qty": None, "notional": None},
+    {"type": "limit_on_close"},
     {"time_in_force": "opg"},
     {"side": ""},
     {"symbol": None},
@@ -206,7 +205,7 @@ def test_an_unreadable_foreign_order_at_a_pages_end_does_not_end_the_list(desk, 
     monkeypatch.setattr("logos_alpaca.venue.PAGE", 2)
     for name in ("lgs1", "another", "lgs2"):
         desk.rest(name)
-    foreign = {"qty": None, "notional": "10"}
+    foreign = {"qty": None, "notional": None}
     desk.change_json(
         "GET",
         "/orders",

@@ -328,12 +328,13 @@ def test_an_unknown_order_cannot_be_cancelled(desk):
         ({"qty": "-1"}, 422, 42210000),
         ({"qty": "0.5", "time_in_force": "gtc"}, 422, 42210000),
         ({"side": "hold"}, 422, 40010001),
-        ({"type": "stop"}, 422, 40010001),
+        ({"type": "stop"}, 422, 42210000),
+        ({"type": "market_on_close"}, 422, 40010001),
         ({"time_in_force": "opg"}, 422, 40010001),
         ({"type": "limit"}, 422, 42210000),
         ({"type": "limit", "limit_price": "1.001"}, 422, 42210000),
         ({"limit_price": "1"}, 422, 42210000),
-        ({"stop_price": "1"}, 422, 40010001),
+        ({"stop_price": "1"}, 422, 42210000),
         ({"notional": "10"}, 422, 40010001),
         ({"client_order_id": "x" * 129}, 422, 40010001),
         ({"client_order_id": 7}, 422, 40010001),
@@ -440,6 +441,15 @@ def test_a_position_is_what_was_bought(desk):
     assert [("AAPL", "3", PositionSide.LONG), ("BTCUSD", "0.5", PositionSide.LONG)] == [
         (position.symbol, position.qty, position.side) for position in desk.client.get_all_positions()
     ]
+
+
+def test_a_position_has_neither_won_nor_lost(desk):
+    desk.market(quantity=3)
+    position = desk.client.get_all_positions()[0]
+
+    assert ("0", "0", "0") == (position.unrealized_pl, position.unrealized_plpc, position.change_today)
+    assert position.asset_marginable
+    assert position.lastday_price == position.current_price == position.avg_entry_price
 
 
 def test_fills_add_up(desk):

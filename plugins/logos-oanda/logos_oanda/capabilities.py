@@ -1,15 +1,29 @@
 """What OANDA v20 can do, each fact with its source."""
 
-from logos_core.capabilities import Capabilities, Expiry, ExpiryKind, IdProfile, RateLimit, Uniqueness
-from logos_core.orders import OrderType, TimeInForce
+from logos_core.capabilities import (
+    Capabilities,
+    Expiry,
+    ExpiryKind,
+    Features,
+    IdProfile,
+    PositionKind,
+    PositionView,
+    RateLimit,
+    Replace,
+    ReplaceKind,
+    Uniqueness,
+)
+from logos_core.orders import OrderClass, OrderType, TimeInForce
 
 _SPEC = "OANDA v20 REST API 3.0.25"
+_ALL = {
+    OrderType.MARKET: (TimeInForce.FOK, TimeInForce.IOC),
+    OrderType.LIMIT: (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD, TimeInForce.IOC, TimeInForce.FOK),
+    OrderType.STOP: (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD),
+}
 
 CAPABILITIES = Capabilities(
-    times_in_force={
-        OrderType.MARKET: (TimeInForce.FOK, TimeInForce.IOC),
-        OrderType.LIMIT: (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK),
-    },
+    times_in_force=_ALL,
     client_ids=IdProfile(
         field_name="clientExtensions.id",
         max_length=128,
@@ -45,8 +59,36 @@ CAPABILITIES = Capabilities(
     ),
     transaction_log=True,
     paper=True,
+    positions=PositionView(
+        kind=PositionKind.BY_SYMBOL,
+        sources={
+            "kind": f"{_SPEC}, Position.instrument, long.units and short.units",
+            "symbols": f"{_SPEC}, OrderFillTransaction: units are traded whole; every charge is in the home currency",
+        },
+    ),
+    features=Features(
+        reduce_only=_ALL,
+        linked={OrderClass.OTO: _ALL, OrderClass.BRACKET: _ALL},
+        sources={
+            "reduce_only": f"{_SPEC}, OrderPositionFill REDUCE_ONLY",
+            "linked": f"{_SPEC}, takeProfitOnFill and stopLossOnFill of MarketOrderRequest, LimitOrderRequest and StopOrderRequest",
+        },
+    ),
+    replace=Replace(
+        kind=ReplaceKind.NATIVE,
+        types=frozenset({OrderType.LIMIT, OrderType.STOP}),
+        atomic=True,
+        tells_successor=True,
+        sources={
+            "kind": f"{_SPEC}, PUT /accounts/{{accountID}}/orders/{{orderSpecifier}}: cancels and creates simultaneously",
+            "types": f"{_SPEC}, the same: the new order is an OrderRequest of any type; a market order is never pending",
+            "atomic": f"{_SPEC}, OrderState: an order that has traded is pending no longer; what it leaves is reissued under another id",
+            "tells_successor": f"{_SPEC}, OrderCancelTransaction.replacedByOrderID",
+        },
+    ),
     sources={
-        "times_in_force": f"{_SPEC}, MarketOrderRequest and LimitOrderRequest; DAY is OANDA's GFD, GTD has no counterpart",
+        "times_in_force": f"{_SPEC}, MarketOrderRequest, LimitOrderRequest and StopOrderRequest; DAY is OANDA's GFD; "
+        "inferred that a stop order rests, no more",
         "client_ids": "see its own sources",
         "expiry": "see its own sources",
         "rate_limit": "see its own sources",

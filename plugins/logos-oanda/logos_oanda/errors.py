@@ -118,7 +118,9 @@ def _verdict(operation: Operation, status: int, body: Mapping[str, Any] | None) 
     if body is not None and status in NOT_AUTHORISED:
         return Outcome.REJECTED, Category.AUTHENTICATION
     if body is not None and status in {400, 404}:
-        return _refusal(status, body) if operation is Operation.SUBMIT else _question(status, body)
+        if operation is Operation.REPLACE and status == 404:
+            return _not_there(body)
+        return _refusal(status, body) if operation in {Operation.SUBMIT, Operation.REPLACE} else _question(status, body)
     if status == 429:
         return Outcome.UNKNOWN, Category.RATE_LIMITED
     if status >= 500:
@@ -136,6 +138,16 @@ def _refusal(status: int, body: Mapping[str, Any]) -> tuple[Outcome, Category]:
         return Outcome.REJECTED, _CATEGORIES[reason]
     if status == 400 and set(body) == {"errorMessage"} and UNREADABLE.fullmatch(body["errorMessage"]):
         return Outcome.REJECTED, Category.INVALID_ORDER
+    return Outcome.UNKNOWN, Category.UNLISTED
+
+
+def _not_there(body: Mapping[str, Any]) -> tuple[Outcome, Category]:
+    """Return what a 404 to a replacement says: there was nothing to replace.
+
+    Specification, PUT /accounts/{accountID}/orders/{orderSpecifier}, response 404 with orderCancelRejectTransaction.
+    """
+    if "orderCancelRejectTransaction" in body and code_of(body) in NO_SUCH_ORDER and not set(body) & CREATED:
+        return Outcome.ABSENT, Category.NOT_FOUND
     return Outcome.UNKNOWN, Category.UNLISTED
 
 

@@ -11,12 +11,11 @@ Rules:
 5. What an execution cost is `commission` and `guaranteedExecutionFee`, in the account's currency. `halfSpreadCost` is part of the
    price already, `financing` and `pl` belong to the position (specification, OrderFillTransaction; that the half spread is not
    charged besides is inferred from its description as a value that may be negative).
+6. A fill stands once it is logged: no type of transaction corrects or busts one (specification, TransactionType).
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from attrs import frozen
@@ -35,19 +34,13 @@ from logos_core.orders import (
     TimeInForce,
     plain,
 )
+from logos_oanda import legs
 from logos_oanda.errors import DUPLICATE
+from logos_oanda.words import TO_WIRE, Row, client_id, number, row, rows, side_of, text, time_in_force, timestamp
 
-Row = Mapping[str, Any]
-"""One JSON object of the venue, such as a transaction."""
-
-TO_WIRE = {TimeInForce.DAY: "GFD", TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
-FROM_WIRE = {**{word: time_in_force for time_in_force, word in TO_WIRE.items()}, "GTD": None}
-"""GTD is another's: logos never sends it and has no word for it."""
-
-TYPES = {"MARKET": OrderType.MARKET, "LIMIT": OrderType.LIMIT}
+TYPES = {"MARKET": OrderType.MARKET, "LIMIT": OrderType.LIMIT, "STOP": OrderType.STOP}
 OTHER_TYPES = frozenset(
     {
-        "STOP",
         "MARKET_IF_TOUCHED",
         "TAKE_PROFIT",
         "STOP_LOSS",
@@ -78,17 +71,23 @@ class Traded:
 
 def wire_fields(request: OrderRequest) -> dict[str, Any]:
     """Return the `order` of `POST /v3/accounts/{accountID}/orders`; the SDK's own models would round the numbers."""
+    if request.quantity is None:
+        raise ValueError("OANDA takes no order by notional")
     units = request.quantity if request.side is Side.BUY else -request.quantity
     fields: dict[str, Any] = {
         "type": request.order_type.name,
         "instrument": request.symbol,
         "units": plain(units),
         "timeInForce": TO_WIRE[request.time_in_force],
-        "positionFill": "DEFAULT",
+        "positionFill": "REDUCE_ONLY" if request.reduce_only else "DEFAULT",
         "clientExtensions": {"id": request.client_order_id},
+        **legs.on_fill(request),
     }
-    if request.price is not None:
-        fields["price"] = plain(request.price)
+    price = request.stop_price if request.order_type is OrderType.STOP else request.price
+    if price is not None:
+        fields["price"] = plain(price)
+    if request.expires_at is not None:
+        fields["gtdTime"] = request.expires_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
     return fields
 
 
@@ -108,8 +107,19 @@ def created(body: object, currency: str) -> ExecutionReport:
     return history(transactions, text(creation, "id"), currency, raw=answer)
 
 
+def replaced(body: object, original: str, currency: str) -> ExecutionReport:
+    """Return what the 201 to a replacement says of the new order, once it is sure that it ended the original one."""
+    answer = dict(row(body))
+    ended = row(answer.pop("orderCancelTransaction", None))
+    if ended.get("orderID") != original:
+        raise BadAnswerError(f"asked to replace {original}, the answer is about {ended.get('orderID')}")
+    if "replacingOrderCancelTransaction" in answer:
+        answer["orderCancelTransaction"] = answer.pop("replacingOrderCancelTransaction")
+    return created(answer, currency)
+
+
 def history(
-    transactions: Iterable[Row], order_id: str, currency: str, *, before: Traded = Traded(), raw: Row | None = None
+    transactions: Sequence[Row], order_id: str, currency: str, *, before: Traded = Traded(), raw: Row | None = None
 ) -> ExecutionReport:
     """Return what the log says of one order.
 
@@ -129,19 +139,22 @@ def history(
     fills = tuple(execution for item in done for execution in executions(item, currency))
     ends = [item for item in own if item.get("type") == "ORDER_CANCEL"]
     traded, units = before.plus(fills), number(creation, "units")
-    time_in_force = _time_in_force(creation)
+    rests_for = time_in_force(creation)
     return ExecutionReport(
         client_order_id=client_id(creation),
         venue_order_id=order_id,
         symbol=text(creation, "instrument"),
-        side=_side(units),
+        side=side_of(units),
         order_type=order_type,
         quantity=abs(units),
-        price=number(creation, "price") if order_type is OrderType.LIMIT else None,
-        time_in_force=time_in_force,
-        status=_status(traded.quantity, abs(units), ends, rests=_rests(order_type, time_in_force)),
+        price=_limit(creation, order_type),
+        stop_price=_trigger(creation, order_type),
+        time_in_force=rests_for,
+        status=_status(traded.quantity, abs(units), ends, rests=_rests(order_type, rests_for)),
         filled_quantity=traded.quantity,
         average_price=_average(traded),
+        replaced_by=ends[-1].get("replacedByOrderID") if ends else None,
+        legs=_legs(transactions, creation, done),
         executions=fills,
         venue_time=timestamp(text(own[-1], "time")),
         raw=raw if raw is not None else {"transactions": own},
@@ -156,11 +169,12 @@ def rejected(transaction: Row) -> ExecutionReport:
         client_order_id=client_id(transaction),
         venue_order_id=text(transaction, "id"),
         symbol=text(transaction, "instrument"),
-        side=_side(units),
+        side=side_of(units),
         order_type=order_type,
         quantity=abs(units),
-        price=number(transaction, "price") if order_type is OrderType.LIMIT else None,
-        time_in_force=_time_in_force(transaction),
+        price=_limit(transaction, order_type),
+        stop_price=_trigger(transaction, order_type),
+        time_in_force=time_in_force(transaction),
         status=OrderStatus.REJECTED,
         filled_quantity=_ZERO,
         average_price=None,
@@ -173,16 +187,17 @@ def resting(order: Row, traded: Traded = Traded()) -> ExecutionReport:
     """Return what a pending Order object says; it does not tell what it has traded."""
     if text(order, "state") != "PENDING":
         raise BadAnswerError(f"order {order.get('id')} is listed as pending and has the state {order['state']!r}")
-    units = number(order, "units")
+    units, order_type = number(order, "units"), _type(text(order, "type"))
     return ExecutionReport(
         client_order_id=client_id(order),
         venue_order_id=text(order, "id"),
         symbol=text(order, "instrument"),
-        side=_side(units),
-        order_type=_type(text(order, "type")),
+        side=side_of(units),
+        order_type=order_type,
         quantity=abs(units),
-        price=number(order, "price") if order["type"] == "LIMIT" else None,
-        time_in_force=_time_in_force(order),
+        price=_limit(order, order_type),
+        stop_price=_trigger(order, order_type),
+        time_in_force=time_in_force(order),
         status=OrderStatus.PARTIALLY_FILLED if traded.quantity else OrderStatus.NEW,
         filled_quantity=traded.quantity,
         average_price=_average(traded),
@@ -212,7 +227,7 @@ def executions(fill: Row, currency: str) -> tuple[Execution, ...]:
             venue_order_id=text(fill, "orderID"),
             client_order_id=fill.get("clientOrderID"),
             symbol=text(fill, "instrument"),
-            side=_side(units),
+            side=side_of(units),
             quantity=quantity,
             price=price,
             fees=fees if index == 0 else (),
@@ -260,9 +275,9 @@ def find(transactions: Iterable[Row], client_order_id: str) -> tuple[str | None,
         if client_id(item) != client_order_id:
             continue
         kind = text(item, "type")
-        if kind in {"MARKET_ORDER", "LIMIT_ORDER"}:
+        if kind.removesuffix("_ORDER") in TYPES:
             found.append(text(item, "id"))
-        elif kind in {"MARKET_ORDER_REJECT", "LIMIT_ORDER_REJECT"}:
+        elif kind.removesuffix("_ORDER_REJECT") in TYPES:
             reject = item if item.get("rejectReason") != DUPLICATE else reject
         else:
             raise BadAnswerError(f"transaction {item.get('id')} carries our id {client_order_id} and is a {kind}")
@@ -295,68 +310,29 @@ def instrument(body: object) -> Instrument:
     )
 
 
-def timestamp(value: str) -> datetime:
-    """Return a venue time. OANDA writes nine digits behind the point; the clock keeps six."""
-    try:
-        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))
-    except ValueError:
-        raise BadAnswerError(f"{value!r} is not a time") from None
-    if moment.utcoffset() is None:
-        raise BadAnswerError(f"{value!r} has no time zone")
-    return moment.astimezone(UTC)
-
-
-def client_id(body: Row) -> str | None:
-    """Return the client order id that an order or its creation carries."""
-    extensions = body.get("clientExtensions")
-    return None if extensions is None else row(extensions).get("id")
-
-
-def rows(body: object, name: str) -> list[Row]:
-    """Return a list of JSON objects."""
-    items = row(body).get(name)
-    if not isinstance(items, list):
-        raise BadAnswerError(f"{name} is a {type(items).__name__}, not a list")
-    return [row(item) for item in items]
-
-
-def row(body: object) -> Row:
-    """Return a JSON object."""
-    if not isinstance(body, dict):
-        raise BadAnswerError(f"expected an object, got {type(body).__name__}")
-    return body
-
-
-def text(body: Row, name: str) -> str:
-    """Return a field that must be there."""
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise BadAnswerError(f"{name} is {value!r}")
-    return value
-
-
-def number(body: Row, name: str) -> Decimal:
-    """Return a number, which OANDA writes as a string; a JSON number has been through a float."""
-    value = text(body, name)
-    try:
-        result = Decimal(value)
-    except InvalidOperation:
-        raise BadAnswerError(f"{name} is {value!r}, not a number") from None
-    if not result.is_finite():
-        raise BadAnswerError(f"{name} is {value!r}")
-    return result
-
-
-def log_id(body: Row, name: str) -> int:
-    """Return a transaction id as the number it stands for."""
-    value = text(body, name)
-    if not (value.isascii() and value.isdigit()):
-        raise BadAnswerError(f"{name} is {value!r}, not a transaction id")
-    return int(value)
-
-
 def _rests(order_type: OrderType, time_in_force: TimeInForce | None) -> bool:
-    return order_type is OrderType.LIMIT and time_in_force not in {TimeInForce.FOK, TimeInForce.IOC}
+    return order_type is not OrderType.MARKET and time_in_force not in {TimeInForce.FOK, TimeInForce.IOC}
+
+
+def _limit(order: Row, order_type: OrderType) -> Decimal | None:
+    """Return an order's limit. OANDA calls it the price, as it calls where a stop order begins to work."""
+    return number(order, "price") if order_type is OrderType.LIMIT else None
+
+
+def _trigger(order: Row, order_type: OrderType) -> Decimal | None:
+    return number(order, "price") if order_type is OrderType.STOP else None
+
+
+def _legs(transactions: Sequence[Row], creation: Row, fills: list[Row]) -> tuple[ExecutionReport, ...]:
+    """Return the legs that an order's fills made, as far as the log shows them."""
+    opened = {text(item, "id"): number(row(item["tradeOpened"]), "units") for item in fills if item.get("tradeOpened") is not None}
+    found = []
+    for item in transactions:
+        if item.get("orderFillTransactionID") in opened and legs.parent_of(item) == client_id(creation):
+            followed = [later for later in transactions if later.get("orderID") == item.get("id")]
+            units = opened[text(item, "orderFillTransactionID")]
+            found.append(legs.report(item, followed, symbol=text(creation, "instrument"), opened=units))
+    return tuple(found)
 
 
 def _status(traded: Decimal, quantity: Decimal, ends: Sequence[Row], *, rests: bool) -> OrderStatus:
@@ -387,25 +363,10 @@ def _average(traded: Traded) -> Decimal | None:
     return traded.notional / traded.quantity if traded.quantity else None
 
 
-def _side(units: Decimal) -> Side:
-    if not units:
-        raise BadAnswerError("units is 0, which is neither a purchase nor a sale")
-    return Side.BUY if units > 0 else Side.SELL
-
-
 def _type(word: str) -> OrderType:
     if word not in TYPES:
         raise BadAnswerError(f"the order is a {word!r}, which logos does not send")
     return TYPES[word]
-
-
-def _time_in_force(body: Row) -> TimeInForce | None:
-    word = body.get("timeInForce")
-    if word is None:
-        return None
-    if word not in FROM_WIRE:
-        raise BadAnswerError(f"timeInForce is {word!r}, which logos does not know")
-    return FROM_WIRE[word]
 
 
 def _step(body: Row, name: str) -> Decimal:

@@ -9,13 +9,14 @@ before a send bounds from below where the order can stand in it. An order that i
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 from oandapyV20 import API
-from oandapyV20.endpoints import accounts, orders, positions, transactions
+from oandapyV20.endpoints import accounts, orders, positions, trades, transactions
 from oandapyV20.oandapyV20 import TRADING_ENVIRONMENTS
 
 from logos_core.errors import ConfigurationError
@@ -40,8 +41,9 @@ from logos_core.hookspecs import (
 from logos_core.orders import Execution, ExecutionReport, Instrument, OrderRequest, plain
 from logos_core.transport import GuardedSession
 from logos_core.venues import VenueSettings
-from logos_oanda import errors, mapping
-from logos_oanda.mapping import Row, Traded
+from logos_oanda import errors, legs, mapping, words
+from logos_oanda.mapping import Traded
+from logos_oanda.words import Row
 
 PAGE = 1000
 """The largest page of transactions that OANDA documents."""
@@ -51,7 +53,13 @@ FOREIGN_SITE = {"paper": "001", "live": "101"}
 
 
 class OandaVenue:
-    """One v20 account."""
+    """One v20 account.
+
+    Its calls may overlap. The client keeps nothing of a request but what it returns (a request object is made for each), the currency
+    never changes, and of two positions noted at once either bounds an order that is sent later. What is being sent is known per thread.
+    """
+
+    concurrent = True
 
     def __init__(self, settings: VenueSettings) -> None:
         self._account = _account_id(settings)
@@ -60,18 +68,18 @@ class OandaVenue:
         self._client = guarded_client(settings)
         self._currency: str | None = None
         self._position: int | None = None
-        self._sending: str | None = None
+        self._sending = threading.local()
 
     @venue_hook
     def identify(self) -> VenueIdentity:
-        listed = mapping.rows(self._ask(accounts.AccountList()), "accounts")
+        listed = words.rows(self._ask(accounts.AccountList()), "accounts")
         own = next((item for item in listed if item.get("id") == self._account), None)
         if own is None:
             raise BadAnswerError(f"the token does not belong to account {self._account}; correct the account or the token")
         if "mt4AccountID" in own:
             raise BadAnswerError(f"account {self._account} is linked to MT4, where an order must not carry an id; use another")
         self._summary()
-        return VenueIdentity(account_id=mapping.text(own, "id"), environment=self._environment)
+        return VenueIdentity(account_id=words.text(own, "id"), environment=self._environment)
 
     @venue_hook
     def instrument(self, symbol: str) -> Instrument:
@@ -81,7 +89,7 @@ class OandaVenue:
             if self._refused(400, "'instruments'"):
                 raise UnknownSymbolError(symbol) from error
             raise
-        listed = [item for item in mapping.rows(answer, "instruments") if item.get("name") == symbol]
+        listed = [item for item in words.rows(answer, "instruments") if item.get("name") == symbol]
         if not listed:
             raise UnknownSymbolError(symbol)
         return mapping.instrument(listed[0])
@@ -99,14 +107,24 @@ class OandaVenue:
     @venue_hook
     def submit(self, prepared: PreparedOrder) -> ExecutionReport:
         currency = self._known_currency()
-        self._sending = prepared.request.client_order_id
+        self._sending.name = prepared.request.client_order_id
         answer = self._ask(orders.OrderCreate(self._account, data={"order": dict(prepared.wire)}))
         return mapping.created(answer, currency)
 
     @venue_hook
+    def replace(self, reference: OrderReference, prepared: PreparedOrder) -> ExecutionReport:
+        currency, original = self._known_currency(), reference.venue_order_id
+        if original is None:
+            raise BadAnswerError("an order is replaced by the venue's own id, which is not known")
+        self._sending.name = prepared.request.client_order_id
+        wire = {"order": dict(prepared.wire)}
+        answer = self._ask(orders.OrderReplace(self._account, orderID=_specifier(reference), data=wire))
+        return mapping.replaced(answer, original, currency)
+
+    @venue_hook
     def cancel(self, reference: OrderReference) -> CancelReceipt:
         answer = self._ask(orders.OrderCancel(self._account, orderID=_specifier(reference)))
-        ended = mapping.row(answer.get("orderCancelTransaction"))
+        ended = words.row(answer.get("orderCancelTransaction"))
         if reference.venue_order_id not in {None, ended.get("orderID")}:
             raise BadAnswerError(f"asked to cancel {reference.venue_order_id}, the answer is about {ended.get('orderID')}")
         return CancelReceipt(raw=answer)
@@ -138,15 +156,18 @@ class OandaVenue:
         """
         currency = self._asked_currency()
         cursor, traded = _cursor(request.cursor)
-        pending = mapping.rows(self._ask(orders.OrdersPending(self._account)), "orders")
-        held = mapping.rows(self._ask(positions.OpenPositions(self._account)), "positions")
+        pending = words.rows(self._ask(orders.OrdersPending(self._account)), "orders")
+        held = words.rows(self._ask(positions.OpenPositions(self._account)), "positions")
         log, last = self._log(cursor)
         executions = [item for row in log if row.get("type") == "ORDER_FILL" for item in mapping.executions(row, currency)]
         changed = self._changed(log, traded, currency, request.prefix)
         total = _sum(traded, executions)
         ended = {report.venue_order_id for report in changed if report.status.is_final}
-        waiting = [order for order in pending if order.get("id") not in ended and mapping.reportable(order, request.prefix)]
-        open_orders = [mapping.resting(order, total.get(mapping.text(order, "id"), Traded())) for order in waiting]
+        waiting = [order for order in pending if order.get("id") not in ended]
+        own_legs = [order for order in waiting if legs.parent_of(order) is not None]
+        plain_ones = [order for order in waiting if order not in own_legs and mapping.reportable(order, request.prefix)]
+        open_orders = [mapping.resting(order, total.get(words.text(order, "id"), Traded())) for order in plain_ones]
+        open_orders += self._waiting_legs(own_legs)
         working = {report.venue_order_id for report in (*open_orders, *changed)} - ended
         return VenueSnapshot(
             open_orders=tuple(open_orders),
@@ -158,7 +179,7 @@ class OandaVenue:
 
     @venue_hook
     def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
-        about = self._sending if operation is Operation.SUBMIT else None
+        about = getattr(self._sending, "name", None) if operation in {Operation.SUBMIT, Operation.REPLACE} else None
         return errors.classify(error, operation, phase, self._wire.current().answer, about)
 
     def _changed(self, log: list[Row], traded: Mapping[str, Traded], currency: str, prefix: str) -> list[ExecutionReport]:
@@ -166,10 +187,34 @@ class OandaVenue:
         reports = []
         for order_id, own in mapping.by_order(log).items():
             full = own if own[0]["id"] == order_id else [self._transaction(order_id), *own]
-            if mapping.reportable(full[0], prefix):
+            if legs.parent_of(full[0]) is not None:
+                reports.append(self._leg(full, log))
+            elif mapping.reportable(full[0], prefix):
                 before = traded.get(order_id, Traded())
                 reports.append(mapping.history(full, order_id, currency, before=before))
         return reports
+
+    def _leg(self, own: list[Row], log: list[Row]) -> ExecutionReport:
+        """Return what became of a leg; the fill that made it is asked for if it is older than the log."""
+        creation, *followed = own
+        made_by = words.text(creation, "orderFillTransactionID")
+        fill = next((item for item in log if item.get("id") == made_by), None) or self._transaction(made_by)
+        opened = words.number(words.row(fill.get("tradeOpened")), "units")
+        return legs.report(creation, followed, symbol=words.text(fill, "instrument"), opened=opened)
+
+    def _waiting_legs(self, pending: list[Row]) -> list[ExecutionReport]:
+        """Return the legs that still wait, with the instrument and the side that only their trades tell."""
+        if not pending:
+            return []
+        listed = words.rows(self._ask(trades.OpenTrades(self._account)), "trades")
+        known = {words.text(trade, "id"): trade for trade in listed}
+        found = []
+        for order in pending:
+            trade = known.get(words.text(order, "tradeID"))
+            if trade is not None:  # closed meanwhile, and the leg with it; the log will tell
+                opened = words.number(trade, "initialUnits")
+                found.append(legs.report(order, (), symbol=words.text(trade, "instrument"), opened=opened))
+        return found
 
     def _second_view(self, reference: OrderReference) -> str | View:
         """Return the id of the order that a lookup by our id finds, or that it finds none."""
@@ -183,10 +228,10 @@ class OandaVenue:
             if found.outcome is Outcome.ABSENT:
                 return View(source=source, said=f"404 {found.venue_code}")
             raise
-        order = mapping.row(answer.get("order"))
-        if mapping.client_id(order) != reference.client_order_id:
-            raise BadAnswerError(f"asked for {reference.client_order_id}, got an order of the id {mapping.client_id(order)}")
-        return str(mapping.log_id(order, "id"))
+        order = words.row(answer.get("order"))
+        if words.client_id(order) != reference.client_order_id:
+            raise BadAnswerError(f"asked for {reference.client_order_id}, got an order of the id {words.client_id(order)}")
+        return str(words.log_id(order, "id"))
 
     def _log(self, since: int) -> tuple[list[Row], int]:
         """Return every transaction behind `since`, and the id of the last; fail rather than return half of them."""
@@ -194,7 +239,7 @@ class OandaVenue:
         while (reached := _end(found, since)) < last:
             span = {"from": str(reached + 1), "to": str(min(reached + PAGE, last))}
             page = self._ask(transactions.TransactionIDRange(self._account, params=span))
-            found += _gapless(mapping.rows(page, "transactions"), reached)
+            found += _gapless(words.rows(page, "transactions"), reached)
             if _end(found, since) == reached:
                 raise BadAnswerError(f"the log ends at {reached}, before its last transaction {last}")
         return found, last
@@ -210,14 +255,14 @@ class OandaVenue:
                 raise
         if "lastTransactionID" not in answer:
             answer = {**answer, "lastTransactionID": self._summary()}
-        last = mapping.log_id(answer, "lastTransactionID")
+        last = words.log_id(answer, "lastTransactionID")
         if last < since:
             raise BadAnswerError(f"the log ends at {last}, before the known position {since}; is it the same account?")
-        return _gapless(mapping.rows(answer, "transactions"), since), last
+        return _gapless(words.rows(answer, "transactions"), since), last
 
     def _transaction(self, transaction_id: str) -> Row:
         answer = self._ask(transactions.TransactionDetails(self._account, transactionID=quote(transaction_id, safe="")))
-        found = mapping.row(answer.get("transaction"))
+        found = words.row(answer.get("transaction"))
         if found.get("id") != transaction_id:
             raise BadAnswerError(f"asked for transaction {transaction_id}, got {found.get('id')}")
         return found
@@ -225,11 +270,11 @@ class OandaVenue:
     def _summary(self) -> str:
         """Return the log's position, and take note of the account's currency."""
         answer = self._ask(accounts.AccountSummary(self._account))
-        account = mapping.row(answer.get("account"))
-        if mapping.text(account, "id") != self._account:
+        account = words.row(answer.get("account"))
+        if words.text(account, "id") != self._account:
             raise BadAnswerError(f"asked for account {self._account}, got {account['id']}")
-        self._currency = mapping.text(account, "currency")
-        return str(mapping.log_id(answer, "lastTransactionID"))
+        self._currency = words.text(account, "currency")
+        return str(words.log_id(answer, "lastTransactionID"))
 
     def _known_currency(self) -> str:
         if self._currency is None:
@@ -247,7 +292,7 @@ class OandaVenue:
         if not isinstance(body, dict):
             raise BadAnswerError(f"expected an object, got {type(body).__name__}")
         if "lastTransactionID" in body:
-            self._position = max(self._position or 0, mapping.log_id(body, "lastTransactionID"))
+            self._position = max(self._position or 0, words.log_id(body, "lastTransactionID"))
         return body
 
     def _refused(self, status: int, about: str = "") -> bool:
@@ -294,19 +339,19 @@ def _since(reference: OrderReference) -> int:
     """Return the position behind which the order must stand in the log; 0 reads all of it."""
     for known, before in ((reference.venue_order_id, 1), (reference.position, 0)):
         if known is not None:
-            return max(mapping.log_id({"position": known}, "position") - before, 0)
+            return max(words.log_id({"position": known}, "position") - before, 0)
     return 0
 
 
 def _gapless(found: list[Row], since: int) -> list[Row]:
     for expected, transaction in enumerate(found, since + 1):
-        if mapping.log_id(transaction, "id") != expected:
+        if words.log_id(transaction, "id") != expected:
             raise BadAnswerError(f"the log has a gap: expected transaction {expected}, found {transaction['id']}")
     return found
 
 
 def _end(found: list[Row], since: int) -> int:
-    return mapping.log_id(found[-1], "id") if found else since
+    return words.log_id(found[-1], "id") if found else since
 
 
 def _sum(traded: Mapping[str, Traded], executions: Iterable[Execution]) -> dict[str, Traded]:

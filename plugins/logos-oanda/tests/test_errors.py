@@ -109,9 +109,22 @@ def test_a_refused_token_is_believed_from_oanda_only(operation, status):
 
 @pytest.mark.parametrize("code", NO_SUCH_ORDER)
 def test_an_order_that_is_not_there_is_absent_except_for_its_own_submit(code):
-    assert Outcome.UNKNOWN == verdict(answer(404, errorCode=code))
-    assert {Outcome.ABSENT} == {verdict(answer(404, errorCode=code), operation) for operation in ELSEWHERE}
+    asked = [operation for operation in ELSEWHERE if operation is not Operation.REPLACE]
+
+    assert {Outcome.UNKNOWN} == {
+        verdict(answer(404, errorCode=code), operation) for operation in (Operation.SUBMIT, Operation.REPLACE)
+    }
+    assert {Outcome.ABSENT} == {verdict(answer(404, errorCode=code), operation) for operation in asked}
     assert {Outcome.UNKNOWN} == {verdict(answer(status, errorCode=code), Operation.LOOKUP) for status in (400, 410, 500)}
+
+
+@pytest.mark.parametrize("code", NO_SUCH_ORDER)
+def test_where_there_was_nothing_to_replace_that_is_all_it_says(code):
+    logged = {"errorCode": code, "orderCancelRejectTransaction": {"rejectReason": code}}
+
+    assert Outcome.ABSENT == verdict(answer(404, **logged), Operation.REPLACE)
+    assert Outcome.UNKNOWN == verdict(answer(404, **logged, orderCreateTransaction={}), Operation.REPLACE)
+    assert Outcome.UNKNOWN == verdict(answer(404, errorCode=code), Operation.REPLACE)
 
 
 def test_a_logged_refusal_to_cancel_names_its_reason():

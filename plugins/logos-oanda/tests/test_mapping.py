@@ -7,7 +7,7 @@ import pytest
 
 from logos_core.hookspecs import BadAnswerError
 from logos_core.orders import Fee, OrderStatus, Side, TimeInForce
-from logos_oanda import mapping
+from logos_oanda import mapping, words
 
 TIME = "2016-10-24T21:48:18.593753865Z"
 CREATED = {
@@ -35,7 +35,7 @@ def fill(**changes):
 
 
 def test_nine_digits_of_a_second_are_read():
-    assert datetime(2016, 10, 24, 21, 48, 18, 593753, tzinfo=UTC) == mapping.timestamp(TIME)
+    assert datetime(2016, 10, 24, 21, 48, 18, 593753, tzinfo=UTC) == words.timestamp(TIME)
 
 
 def test_a_partial_fill_of_an_order_that_cannot_rest_ends_it_without_a_logged_cancel():
@@ -117,12 +117,12 @@ def test_only_a_pending_order_is_resting(state):
         mapping.resting({**CREATED, "type": "MARKET", "createTime": TIME, "state": state})
 
 
-def test_gtd_of_others_is_reported_without_a_word_of_ours():
+def test_an_order_good_till_a_date_is_reported_as_such():
     recorded = {"type": "LIMIT", "price": "1.20000", "createTime": TIME, "state": "PENDING", "timeInForce": "GTD"}
 
     report = mapping.resting({**CREATED, **recorded})
 
-    assert (None, OrderStatus.NEW, Decimal("1.2")) == (report.time_in_force, report.status, report.price)
+    assert (TimeInForce.GTD, OrderStatus.NEW, Decimal("1.2")) == (report.time_in_force, report.status, report.price)
 
 
 @pytest.mark.parametrize(("word", "ours"), [("GFD", TimeInForce.DAY), ("GTC", TimeInForce.GTC)])
@@ -131,8 +131,8 @@ def test_day_is_oandas_gfd(word, ours):
 
 
 def test_an_order_of_a_kind_we_never_send_under_our_id_does_not_go_unseen():
-    with pytest.raises(BadAnswerError, match="is a STOP_ORDER"):
-        mapping.find([{**CREATED, "type": "STOP_ORDER"}], "lgs1")
+    with pytest.raises(BadAnswerError, match="is a MARKET_IF_TOUCHED_ORDER"):
+        mapping.find([{**CREATED, "type": "MARKET_IF_TOUCHED_ORDER"}], "lgs1")
 
 
 def test_an_answer_about_two_orders_is_none():

@@ -1,6 +1,18 @@
 """What Binance spot can do, each fact with its source."""
 
-from logos_core.capabilities import Capabilities, Expiry, ExpiryKind, IdProfile, RateLimit, Uniqueness
+from logos_core.capabilities import (
+    Capabilities,
+    Expiry,
+    ExpiryKind,
+    Features,
+    IdProfile,
+    PositionKind,
+    PositionView,
+    RateLimit,
+    Replace,
+    ReplaceKind,
+    Uniqueness,
+)
 from logos_core.orders import OrderType, TimeInForce
 
 RECV_WINDOW_MS = 5000
@@ -13,6 +25,9 @@ BINANCE = Capabilities(
     times_in_force={
         OrderType.MARKET: (TimeInForce.IOC,),
         OrderType.LIMIT: (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK),
+        OrderType.STOP: (TimeInForce.GTC,),
+        OrderType.STOP_LIMIT: (TimeInForce.GTC,),
+        OrderType.TRAILING_STOP: (TimeInForce.GTC,),
     },
     client_ids=IdProfile(
         field_name="newClientOrderId",
@@ -54,8 +69,37 @@ BINANCE = Capabilities(
     ),
     transaction_log=False,
     paper=True,
+    positions=PositionView(
+        kind=PositionKind.BY_ASSET,
+        sources={
+            "kind": f"{_SPEC}, GET /api/v3/account, balances: free and locked, by asset",
+            "symbols": f"{_SPEC}, GET /api/v3/myTrades, commissionAsset; inferred that each commission is taken from that balance at once",
+        },
+    ),
+    features=Features(
+        post_only={OrderType.LIMIT: (TimeInForce.GTC,)},
+        notional={OrderType.MARKET: (TimeInForce.IOC,)},
+        trail_percent={OrderType.TRAILING_STOP: (TimeInForce.GTC,)},
+        sources={
+            "post_only": f"{_SPEC}, POST /api/v3/order: LIMIT_MAKER, which carries no time in force",
+            "notional": f"{_SPEC}, POST /api/v3/order: quoteOrderQty of a MARKET order",
+            "trail_percent": f"{_SPEC}, POST /api/v3/order: trailingDelta of a STOP_LOSS order, in basis points",
+        },
+    ),
+    replace=Replace(
+        kind=ReplaceKind.NATIVE,
+        types=frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT}),
+        atomic=True,
+        tells_successor=False,
+        sources={
+            "kind": f"{_SPEC}, POST /api/v3/order/cancelReplace with STOP_ON_FAILURE and ONLY_NEW",
+            "types": f"{_SPEC}, the same; a market order is never open, and a trailing stop has no price to change",
+            "atomic": f"{_SPEC}, the same: ONLY_NEW fails the cancel of an order that has traded, STOP_ON_FAILURE then places nothing",
+            "tells_successor": f"{_SPEC}: an order does not say what took its place",
+        },
+    ),
     sources={
-        "times_in_force": f"{_SPEC}, parameter timeInForce: GTC, IOC, FOK",
+        "times_in_force": f"{_SPEC}, parameter timeInForce: GTC, IOC, FOK; inferred that an order with a stop rests until cancelled",
         "client_ids": "see its own sources",
         "expiry": "see its own sources",
         "rate_limit": "see its own sources",

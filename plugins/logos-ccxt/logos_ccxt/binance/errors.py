@@ -33,6 +33,8 @@ _NOT_ALLOWED = (
 DUPLICATE = "Duplicate order sent."
 NO_SUCH_ORDER = -2013
 CANCEL_REFUSED = -2011
+HALF_DONE = frozenset({(409, -2021), (400, -2022)})
+"""Binance Spot API, page Errors, -2021 and -2022: a cancelReplace failed in part, or wholly."""
 LIMITED = frozenset({-1003, -1015})
 REFUSAL_STATUSES = frozenset({400, 401})
 
@@ -86,7 +88,10 @@ def classify(error: Exception, operation: Operation, phase: Phase, answer: Answe
     if phase is Phase.SENT or answer is None:
         return Classification(outcome=Outcome.UNKNOWN, category=silence(error), venue_message=name(error))
     code, message = said(answer) or (None, "")
-    outcome, category = _verdict(operation, answer.status, code, message)
+    if operation is Operation.REPLACE and (answer.status, code) in HALF_DONE:
+        outcome, category = _half_done(answer)
+    else:
+        outcome, category = _verdict(operation, answer.status, code, message)
     return Classification(
         outcome=outcome,
         category=category,
@@ -94,6 +99,27 @@ def classify(error: Exception, operation: Operation, phase: Phase, answer: Answe
         venue_message=message or name(error),
         retry_after_s=retry_after_s(answer),
     )
+
+
+def _half_done(answer: Answer) -> tuple[Outcome, Category]:
+    """Return what a failed cancelReplace proves of its new order; the old one's end is for a lookup to tell.
+
+    With STOP_ON_FAILURE, a cancel that failed means that there was nothing to replace, and that the new order was not attempted. One
+    that succeeded leaves the new order's own refusal, which is read like any other.
+    """
+    body = json.loads(answer.body)
+    data = body.get("data")
+    if not isinstance(data, dict):
+        return Outcome.UNKNOWN, Category.UNLISTED
+    if data.get("cancelResult") == "FAILURE" and data.get("newOrderResult") == "NOT_ATTEMPTED":
+        return Outcome.ABSENT, Category.NOT_FOUND
+    new = data.get("newOrderResponse")
+    if data.get("cancelResult") != "SUCCESS" or data.get("newOrderResult") != "FAILURE" or not isinstance(new, dict):
+        return Outcome.UNKNOWN, Category.UNLISTED
+    code, message = new.get("code"), new.get("msg")
+    if type(code) is not int or not isinstance(message, str):
+        return Outcome.UNKNOWN, Category.UNLISTED
+    return _refusal(Operation.SUBMIT, code, message)
 
 
 def _verdict(operation: Operation, status: int, code: int | None, message: str) -> tuple[Outcome, Category]:
@@ -110,7 +136,7 @@ def _verdict(operation: Operation, status: int, code: int | None, message: str) 
 
 def _refusal(operation: Operation, code: int, message: str) -> tuple[Outcome, Category]:
     """Return what one of the venue's codes proves. Only an answer to a submit or a cancel refuses an order or a cancel."""
-    moves = operation in {Operation.SUBMIT, Operation.CANCEL}
+    moves = operation in {Operation.SUBMIT, Operation.REPLACE, Operation.CANCEL}
     if code == -2010 and message == DUPLICATE:
         return (Outcome.DUPLICATE if operation is Operation.SUBMIT else Outcome.UNKNOWN), Category.DUPLICATE
     if operation is Operation.CANCEL and code == CANCEL_REFUSED:

@@ -39,15 +39,25 @@ STATUSES = {
 
 TYPES = {
     "MARKET": OrderType.MARKET,
-    "STOP_LOSS": OrderType.MARKET,
+    "STOP_LOSS": OrderType.STOP,
     "TAKE_PROFIT": OrderType.MARKET,
     "LIMIT": OrderType.LIMIT,
     "LIMIT_MAKER": OrderType.LIMIT,
-    "STOP_LOSS_LIMIT": OrderType.LIMIT,
+    "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
     "TAKE_PROFIT_LIMIT": OrderType.LIMIT,
 }
-"""Every type of the specification, by what it is once it trades. From here only MARKET and LIMIT are sent; a person's stop order
-on the same account must not make the account unreadable. `raw` keeps the venue's own word."""
+"""Every type of the specification. The two TAKE_PROFIT ones are not sent from here and stand by what they are once they trade: a
+person's order on the same account must not make the account unreadable. `raw` keeps the venue's own word."""
+
+WIRE_TYPES = {
+    OrderType.MARKET: "MARKET",
+    OrderType.LIMIT: "LIMIT",
+    OrderType.STOP: "STOP_LOSS",
+    OrderType.STOP_LIMIT: "STOP_LOSS_LIMIT",
+    OrderType.TRAILING_STOP: "STOP_LOSS",
+}
+BASIS_POINTS = 100
+"""How many of them are one percent."""
 
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
@@ -65,16 +75,25 @@ def wire_fields(request: OrderRequest, market_id: str) -> dict[str, str]:
     fields = {
         "symbol": market_id,
         "side": request.side.value.upper(),
-        "type": request.order_type.value.upper(),
-        "quantity": plain(request.quantity),
+        "type": "LIMIT_MAKER" if request.post_only else WIRE_TYPES[request.order_type],
         "newClientOrderId": request.client_order_id,
         "newOrderRespType": "FULL",
     }
-    if request.order_type is OrderType.LIMIT:
+    numbers = {
+        "quantity": request.quantity,
+        "quoteOrderQty": request.notional,
+        "price": request.price,
+        "stopPrice": request.stop_price,
+        "trailingDelta": None if request.trail_percent is None else request.trail_percent * BASIS_POINTS,
+    }
+    fields |= {name: plain(value) for name, value in numbers.items() if value is not None}
+    if request.order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT}:
         if request.price is None:
             raise ValueError("a limit order needs a price")
-        fields["price"] = plain(request.price)
-        fields["timeInForce"] = request.time_in_force.value.upper()
+        if not request.post_only:
+            fields["timeInForce"] = request.time_in_force.value.upper()
+    if request.in_place_of is not None:  # refused if the order has traded, or has ended: then nothing new is placed
+        fields |= {"cancelOrderId": request.in_place_of, "cancelReplaceMode": "STOP_ON_FAILURE", "cancelRestrictions": "ONLY_NEW"}
     return fields
 
 
@@ -82,8 +101,10 @@ def report(body: object, symbol_of: SymbolOf) -> ExecutionReport:
     """Return what an order says: the answer to a submit in its FULL form, or an order that was asked for."""
     order = json_object(body)
     order_type = known(TYPES, order, "type")
+    trails = integer(order, "trailingDelta") if order.get("trailingDelta") is not None else 0
+    if order_type is OrderType.STOP and trails > 0:
+        order_type = OrderType.TRAILING_STOP
     filled, worth = number(order, "executedQty"), number(order, "cummulativeQuoteQty")
-    price = number(order, "price")
     symbol = symbol_of(text(order, "symbol"))
     side = known(SIDES, order, "side")
     return ExecutionReport(
@@ -93,9 +114,12 @@ def report(body: object, symbol_of: SymbolOf) -> ExecutionReport:
         side=side,
         order_type=order_type,
         quantity=number(order, "origQty"),
-        price=price if order_type is OrderType.LIMIT else None,
-        # Of a market order Binance says GTC, which means nothing.
-        time_in_force=None if order_type is OrderType.MARKET else known(TIMES_IN_FORCE, order, "timeInForce"),
+        price=number(order, "price") if order_type in _LIMITED else None,
+        stop_price=number(order, "stopPrice") if order_type in _STOPPED else None,
+        trail_percent=Decimal(trails) / BASIS_POINTS if trails > 0 else None,
+        notional=_notional(order),
+        # Of an order without a limit Binance says GTC, which means nothing.
+        time_in_force=known(TIMES_IN_FORCE, order, "timeInForce") if order_type in _LIMITED else None,
         status=known(STATUSES, order, "status"),
         filled_quantity=filled,
         # A negative sum is Binance's word for "no longer known".
@@ -104,6 +128,17 @@ def report(body: object, symbol_of: SymbolOf) -> ExecutionReport:
         venue_time=timestamp(order, "transactTime" if "transactTime" in order else "updateTime"),
         raw=order,
     )
+
+
+_LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+_STOPPED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+
+
+def _notional(order: Mapping[str, Any]) -> Decimal | None:
+    """Return what an order was for in the quote asset; zero is Binance's word for "by quantity"."""
+    if order.get("origQuoteOrderQty") is None:
+        return None
+    return number(order, "origQuoteOrderQty") or None
 
 
 def _fills(order: Mapping[str, Any], symbol: str, side: Side) -> tuple[Execution, ...]:
@@ -128,7 +163,10 @@ def _fills(order: Mapping[str, Any], symbol: str, side: Side) -> tuple[Execution
 
 
 def execution(body: object, symbol_of: SymbolOf, client_order_id: str | None) -> Execution:
-    """Return what a row of `GET /api/v3/myTrades` says. It names the order by the venue's id only."""
+    """Return what a row of `GET /api/v3/myTrades` says. It names the order by the venue's id only.
+
+    A row stands once it is there: the specification knows neither a corrected nor a busted trade.
+    """
     trade = json_object(body)
     buyer = trade.get("isBuyer")
     if not isinstance(buyer, bool):
@@ -153,6 +191,15 @@ def _execution_id(body: Mapping[str, Any], number_of_trade: int) -> str:
 
 def _fees(trade: Mapping[str, Any]) -> tuple[Fee, ...]:
     return (Fee(amount=number(trade, "commission"), asset=text(trade, "commissionAsset")),)
+
+
+def successor(body: object) -> object:
+    """Return the new order of an answer to cancelReplace, if both of its halves succeeded."""
+    answer = json_object(body)
+    done = (answer.get("cancelResult"), answer.get("newOrderResult"))
+    if done != ("SUCCESS", "SUCCESS"):
+        raise BadAnswerError(f"cancelReplace was answered with {done[0]} and {done[1]}")
+    return answer.get("newOrderResponse")
 
 
 def instrument(body: object, symbol: str) -> Instrument:

@@ -4,8 +4,10 @@ Sources: *specification* is Binance's published OpenAPI document of the spot API
 of codes; *quoted* is what ccxt 4.5.90 quotes in `binance.py`; *inferred* is a belief that none of them confirms.
 A belief that could cost money is a constructor argument, so that a test can hold the opposite one.
 
-Left out: stop, iceberg, quote-quantity and list orders, margin, archived orders (-2026), the daily order limit.
-Each is refused or absent, never half done.
+*Cancel-replace page* is Binance's documentation of that endpoint.
+
+Left out: take-profit, iceberg and list orders, an activation price beside a trailingDelta, margin, archived orders (-2026), the
+daily order limit. Each is refused or absent, never half done.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
-from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID, uuid4  # noqa: TID251 - uuid4 is a default, and can be replaced.
 
@@ -28,6 +31,7 @@ from logos_core.testing.exchange import (
     BadQuantity,
     DuplicateClientOrderId,
     Exchange,
+    ExecutionKind,
     InsufficientFunds,
     OrderRequest,
     OrderStatus,
@@ -38,6 +42,7 @@ from logos_core.testing.exchange import (
     SimulatedInstrument,
     SimulatedOrder,
     TimeInForce,
+    WouldTake,
 )
 from logos_core.testing.server import HttpRequest, HttpResponse
 
@@ -50,9 +55,24 @@ PRECISION = 8  # specification: baseAssetPrecision and quoteAssetPrecision of th
 NUMBER = re.compile(r"\d{1,20}(\.\d{1,20})?")
 CLIENT_ORDER_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")  # inferred
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
-TYPES = {"LIMIT": OrderType.LIMIT, "MARKET": OrderType.MARKET}
+TYPES = {
+    "LIMIT": OrderType.LIMIT,
+    "LIMIT_MAKER": OrderType.LIMIT,
+    "MARKET": OrderType.MARKET,
+    "STOP_LOSS": OrderType.STOP,
+    "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
+}
+PRICED = frozenset({"LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT"})
+TIMED = frozenset({"LIMIT", "STOP_LOSS_LIMIT"})
+STOPPED = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT"})
 TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
-LEFT_OUT = ("quoteOrderQty", "stopPrice", "trailingDelta", "icebergQty", "strategyId", "strategyType")
+# The specification writes ALLOW_FAILURES, the cancel-replace page ALLOW_FAILURE.
+MODES = {"STOP_ON_FAILURE": False, "ALLOW_FAILURE": True, "ALLOW_FAILURES": True}
+RESTRICTIONS = {"ONLY_NEW": OrderStatus.NEW, "ONLY_PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED}  # specification
+BASIS_POINTS = 100  # trailingDelta counts hundredths of a percent
+LEFT_OUT = ("icebergQty", "strategyId", "strategyType")
+CREATES = frozenset({"submit", "replace"})  # Operations that count as a new order.
+NOT_SIMULATED = ("icebergAllowed", "ocoAllowed", "otoAllowed")
 HTML_PAGE = b"<html><head><title>403 Forbidden</title></head><body>Request blocked.</body></html>"
 
 _Fields: TypeAlias = Mapping[str, str]
@@ -70,6 +90,11 @@ def default_instruments() -> list[SimulatedInstrument]:
         )
         for symbol, last, step in rows
     ]  # fmt: skip
+
+
+class _Half(NamedTuple):
+    result: str
+    response: dict[str, Any] | None
 
 
 class _Route(NamedTuple):
@@ -103,6 +128,8 @@ class BinanceSimulator:
         trade_ids_in_fills: The answer to a submit names the ids of its trades. *Inferred*: the specification
             does not list them.
         visible_after_s: Lookups and lists miss an order for so long after it was accepted. *Inferred*; 0 means none.
+        replace_refuses: Of every cancel-replace the engine refuses the `cancel`, or the `new` order after the cancel, whatever
+            else is true; the second is the half-done state the specification of the codes allows.
         now: Tell the time.
         wait: Wait some seconds, between gateway and engine.
         new_id: Make client order ids that were left out.
@@ -125,17 +152,20 @@ class BinanceSimulator:
         lookup_finds_latest: bool = True,
         trade_ids_in_fills: bool = True,
         visible_after_s: float = 0.0,
+        replace_refuses: Literal["cancel", "new"] | None = None,
         now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC),  # noqa: TID251 - the default.
         wait: Callable[[float], None] = time.sleep,  # noqa: TID251 - the default.
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self.uid = uid
+        self.fee_rate = fee_rate
         self.engine_delay_s = engine_delay_s
         self.engine_checks_window = engine_checks_window
         self.cancelled_id_stays_taken = cancelled_id_stays_taken
         self.lookup_finds_latest = lookup_finds_latest
         self.trade_ids_in_fills = trade_ids_in_fills
         self.visible_after_s = visible_after_s
+        self.replace_refuses = replace_refuses
         self._api_key, self._secret = api_key, secret
         self._weights = _Limiter("X-MBX-USED-WEIGHT-1M", 60, weight_per_minute, now)
         self._orders = _Limiter("X-MBX-ORDER-COUNT-10S", 10, orders_per_10_s, now)
@@ -144,7 +174,7 @@ class BinanceSimulator:
         self.exchange = Exchange(
             default_instruments() if instruments is None else instruments,
             start if balances is None else balances,
-            client_ids="open", fee_rate=fee_rate, fee_in="received", now=now,
+            client_ids="open", fee_rate=fee_rate, fee_in="received", stops_may_trigger_at_once=False, now=now,
         )  # fmt: skip
 
     def operation(self, request: HttpRequest) -> str:
@@ -152,10 +182,10 @@ class BinanceSimulator:
         return route.operation if route else "other"
 
     def client_order_id(self, request: HttpRequest) -> str | None:
-        if request.path != "/api/v3/order":
+        if request.path not in {"/api/v3/order", "/api/v3/order/cancelReplace"}:
             return None
         fields = _fields(_signed_part(request))
-        if request.method == "POST":
+        if request.method == "POST":  # Of a cancel-replace, the id of the new order.
             return fields.get("newClientOrderId")
         if "origClientOrderId" in fields:
             return fields["origClientOrderId"]
@@ -169,7 +199,7 @@ class BinanceSimulator:
         allowed, used = self._weights.count(_weight(route, request))
         if not allowed:
             return _with(self.error_body(429), date, used)
-        if route.operation != "submit":
+        if route.operation not in CREATES:
             return _with(self._answer(route, request), date, used)
         allowed, orders = self._orders.count(1)
         if not allowed:
@@ -190,12 +220,12 @@ class BinanceSimulator:
     def _answer(self, route: _Route, request: HttpRequest) -> HttpResponse:
         try:
             fields = self._signed(request) if route.signed else _fields(urlsplit(request.target).query)
-            if route.operation == "submit":
+            if route.operation in CREATES:
                 self._pass_to_engine(fields)
             with self.exchange.lock:  # One request is one step, however many calls it makes.
                 return HttpResponse.json(200, route.method(self, fields))
         except _RefusedError as refused:
-            return _error(refused.status, refused.code, str(refused))
+            return HttpResponse.json(refused.status, refused.body())
 
     # The gateway
 
@@ -232,7 +262,9 @@ class BinanceSimulator:
     # Orders
 
     def _submit(self, fields: _Fields) -> object:
-        wanted = self._read_order(fields)
+        return self._place(self._read_order(fields), fields)
+
+    def _place(self, wanted: OrderRequest, fields: _Fields) -> dict[str, Any]:
         if self.cancelled_id_stays_taken:
             for earlier in self.exchange.orders_with(wanted.client_order_id or ""):
                 if earlier.status is not OrderStatus.FILLED:
@@ -241,9 +273,7 @@ class BinanceSimulator:
             order = self.exchange.submit(wanted)
         except Refusal as refusal:
             raise _explain(refusal) from refusal
-        answer = {**self._order(order), "transactTime": _milliseconds(order.updated_at)}
-        for name in ("time", "updateTime", "isWorking", "origQuoteOrderQty", "stopPrice", "icebergQty"):
-            del answer[name]
+        answer = self._transacted(order)
         kind = fields.get("newOrderRespType", "FULL")
         if kind == "ACK":
             return {name: answer[name] for name in ("symbol", "orderId", "orderListId", "clientOrderId", "transactTime")}
@@ -257,29 +287,88 @@ class BinanceSimulator:
         client_order_id = fields.get("newClientOrderId", "") or self._new_id().hex
         if not CLIENT_ORDER_ID.fullmatch(client_order_id):
             raise _RefusedError(400, -1100, "Illegal characters found in parameter 'newClientOrderId'.")
-        limited = kind is OrderType.LIMIT
-        if not limited:
-            for name in ("price", "timeInForce"):
-                if name in fields:
-                    raise _RefusedError(400, -1106, f"Parameter '{name}' sent when not required.")
-        lasts = _choice(fields, "timeInForce", TIMES_IN_FORCE, -1115, "Invalid timeInForce.") if limited else TimeInForce.IOC
+        word = fields["type"]
+        _refuse_surplus(word, fields)
+        timed = word in TIMED
+        lasts = _choice(fields, "timeInForce", TIMES_IN_FORCE, -1115, "Invalid timeInForce.") if timed else TimeInForce.GTC
+        quoted = word == "MARKET" and "quoteOrderQty" in fields
         return OrderRequest(
             symbol=self._instrument(_given(fields, "symbol")).symbol,
             side=_choice(fields, "side", SIDES, -1117, "Invalid side."),
-            type=kind,
-            quantity=_number(fields, "quantity"),
-            price=_number(fields, "price") if limited else None,
-            time_in_force=lasts,
+            type=OrderType.TRAILING_STOP if "trailingDelta" in fields else kind,
+            quantity=None if quoted else _number(fields, "quantity"),
+            notional=_number(fields, "quoteOrderQty") if quoted else None,
+            price=_number(fields, "price") if word in PRICED else None,
+            stop_price=_number(fields, "stopPrice") if word in STOPPED and "trailingDelta" not in fields else None,
+            trail_percent=_number(fields, "trailingDelta") / BASIS_POINTS if "trailingDelta" in fields else None,
+            post_only=word == "LIMIT_MAKER",
+            time_in_force=TimeInForce.IOC if word in {"MARKET", "STOP_LOSS"} else lasts,
             client_order_id=client_order_id,
+            tags={"type": word},
         )
 
     def _cancel(self, fields: _Fields) -> object:
-        found = [order for order in self._matching(fields) if order.is_open]
+        return self._end(self._matching(fields), fields)
+
+    def _end(self, matching: list[SimulatedOrder], fields: _Fields, cancel_id: str = "") -> dict[str, Any]:
+        found = [order for order in matching if order.is_open]
         if not found:
             raise _RefusedError(400, -2011, "Unknown order sent.")
+        if "cancelRestrictions" in fields:
+            if fields["cancelRestrictions"] not in RESTRICTIONS:
+                message = "`cancelRestrictions` has to be either `ONLY_NEW` or `ONLY_PARTIALLY_FILLED`."
+                raise _RefusedError(400, -1145, message)  # errors page
+            if found[-1].status is not RESTRICTIONS[fields["cancelRestrictions"]]:
+                raise _RefusedError(400, -2011, "Order was not canceled due to cancel restrictions.")  # errors page
         order = self.exchange.cancel(found[-1].order_id)
-        cancelled = self._order(order)
-        return {**cancelled, "origClientOrderId": order.client_order_id, "clientOrderId": self._new_id().hex}
+        cancelled = self._transacted(order)
+        del cancelled["workingTime"]
+        return {**cancelled, "origClientOrderId": order.client_order_id, "clientOrderId": cancel_id or self._new_id().hex}
+
+    # Cancel and replace
+
+    def _cancel_replace(self, fields: _Fields) -> object:
+        """Cancel an order, then place another; either half can fail alone, and the filters come first (specification)."""
+        allows = _choice(fields, "cancelReplaceMode", MODES, -1130, "Data sent for parameter 'cancelReplaceMode' is not valid.")
+        wanted, original = self._read_order(fields), self._matching(fields, "cancelOrderId", "cancelOrigClientOrderId")
+        try:
+            self.exchange.check(replace(wanted, post_only=False))
+        except Refusal as refusal:
+            raise _explain(refusal) from refusal
+        cancel = self._half(lambda: self._replaced(original, fields), refuses=self.replace_refuses == "cancel", code=-2011)
+        new: _Half = _Half("NOT_ATTEMPTED", None)
+        if allows or cancel.result == "SUCCESS":
+            new = self._half(lambda: self._place(wanted, fields), refuses=self.replace_refuses == "new", code=-2010)
+        data = {
+            "cancelResult": cancel.result,
+            "newOrderResult": new.result,
+            "cancelResponse": cancel.response,
+            "newOrderResponse": new.response,
+        }
+        if {cancel.result, new.result} == {"SUCCESS"}:
+            return data
+        if "SUCCESS" in {cancel.result, new.result}:
+            raise _RefusedError(409, -2021, "Order cancel-replace partially failed.", data)
+        raise _RefusedError(400, -2022, "Order cancel-replace failed.", data)
+
+    def _replaced(self, original: list[SimulatedOrder], fields: _Fields) -> dict[str, Any]:
+        cancelled = self._end(original, fields, fields.get("cancelNewClientOrderId", ""))
+        names = (
+            "symbol", "origClientOrderId", "orderId", "orderListId", "clientOrderId", "price", "origQty", "executedQty",
+            "cummulativeQuoteQty", "status", "timeInForce", "type", "side", "selfTradePreventionMode",
+            "transactTime",
+        )  # fmt: skip
+        return {name: cancelled[name] for name in names}
+
+    @staticmethod
+    def _half(act: Callable[[], dict[str, Any]], *, refuses: bool, code: int) -> _Half:
+        """Do one half, and say how it went."""
+        try:
+            if refuses:
+                raise _RefusedError(400, code, "This action is disabled on this account.")  # errors page
+            return _Half("SUCCESS", act())
+        except _RefusedError as refused:
+            return _Half("FAILURE", refused.body())
 
     def _get(self, fields: _Fields) -> object:
         found = [order for order in self._matching(fields) if self._is_visible(order)]
@@ -287,14 +376,14 @@ class BinanceSimulator:
             raise _RefusedError(400, -2013, "Order does not exist.")
         return self._order(found[-1 if self.lookup_finds_latest else 0])
 
-    def _matching(self, fields: _Fields) -> list[SimulatedOrder]:
+    def _matching(self, fields: _Fields, by_id: str = "orderId", by_name: str = "origClientOrderId") -> list[SimulatedOrder]:
         symbol = self._instrument(_given(fields, "symbol")).symbol
-        if "orderId" in fields:
-            wanted = str(_integer(fields, "orderId"))
+        if by_id in fields:
+            wanted = str(_integer(fields, by_id))
             return [order for order in self.exchange.orders() if (order.symbol, order.order_id) == (symbol, wanted)]
-        if "origClientOrderId" not in fields:
-            raise _RefusedError(400, -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
-        return [order for order in self.exchange.orders_with(fields["origClientOrderId"]) if order.symbol == symbol]
+        if by_name not in fields:
+            raise _RefusedError(400, -1102, f"Param '{by_name}' or '{by_id}' must be sent, but both were empty/null!")
+        return [order for order in self.exchange.orders_with(fields[by_name]) if order.symbol == symbol]
 
     def _open_orders(self, fields: _Fields) -> object:
         symbol = self._instrument(fields["symbol"]).symbol if "symbol" in fields else None
@@ -312,7 +401,7 @@ class BinanceSimulator:
 
     def _my_trades(self, fields: _Fields) -> object:
         symbol = self._instrument(_given(fields, "symbol")).symbol
-        trades = [item for item in self.exchange.executions() if item.symbol == symbol]
+        trades = [item for item in self.exchange.executions() if item.symbol == symbol and item.kind is ExecutionKind.TRADE]
         if "orderId" in fields:
             trades = [item for item in trades if item.order_id == str(_integer(fields, "orderId"))]
         found = _window(fields, "fromId", [(int(item.trade_id), item.time, item) for item in trades])
@@ -321,30 +410,38 @@ class BinanceSimulator:
     def _is_visible(self, order: SimulatedOrder) -> bool:
         return not self.visible_after_s or order.created_at <= self._now() - timedelta(seconds=self.visible_after_s)
 
+    def _transacted(self, order: SimulatedOrder) -> dict[str, Any]:
+        """Describe an order as the answers that change it do; a lookup says more (specification)."""
+        more = {"time", "updateTime", "isWorking", "stopPrice", "icebergQty"}
+        said = {name: value for name, value in self._order(order).items() if name not in more}
+        return {**said, "transactTime": _milliseconds(order.updated_at)}
+
     def _order(self, order: SimulatedOrder) -> dict[str, Any]:
-        request = order.request
-        created_ms = _milliseconds(order.created_at)
-        return {
+        request, word = order.request, order.request.tags.get("type", order.request.type.value.upper())
+        created_ms, waits = _milliseconds(order.created_at), order.awaits_trigger
+        stop, trailing = order.request.stop_price, request.trail_percent is not None
+        conditional = {"trailingDelta": int((request.trail_percent or Decimal(0)) * BASIS_POINTS), "trailingTime": created_ms}
+        return (conditional if trailing else {}) | {
             "symbol": _market(order.symbol),
             "orderId": int(order.order_id),
             "orderListId": -1,
             "clientOrderId": order.client_order_id,
             "price": _amount(request.price or Decimal(0)),
-            "origQty": _amount(request.quantity),
+            "origQty": _amount(order.quantity),
             "executedQty": _amount(order.filled_quantity),
             "cummulativeQuoteQty": _amount(order.filled_notional),
             "status": _status(order),
             # Of a market order Binance says GTC (specification, example).
-            "timeInForce": "GTC" if request.type is OrderType.MARKET else request.time_in_force.value.upper(),
-            "type": request.type.value.upper(),
+            "timeInForce": request.time_in_force.value.upper() if word in TIMED else "GTC",
+            "type": word,
             "side": request.side.value.upper(),
-            "stopPrice": _amount(Decimal(0)),
+            "stopPrice": _amount(stop or Decimal(0)),
             "icebergQty": _amount(Decimal(0)),
             "time": created_ms,
             "updateTime": _milliseconds(order.updated_at),
-            "isWorking": True,
-            "workingTime": created_ms,
-            "origQuoteOrderQty": _amount(Decimal(0)),
+            "isWorking": not waits,
+            "workingTime": -1 if waits else created_ms,
+            "origQuoteOrderQty": _amount(request.notional or Decimal(0)),
             "selfTradePreventionMode": "NONE",
         }
 
@@ -376,7 +473,15 @@ class BinanceSimulator:
 
     def _account(self, _: _Fields) -> object:
         balances = sorted(self.exchange.balances().items())
+        basis_points = int(self.fee_rate * 10_000)
         return {
+            **dict.fromkeys(("makerCommission", "takerCommission"), basis_points),
+            **dict.fromkeys(("buyerCommission", "sellerCommission"), 0),
+            "commissionRates": {
+                **dict.fromkeys(("maker", "taker"), _amount(self.fee_rate)),
+                **dict.fromkeys(("buyer", "seller"), _amount(Decimal(0))),
+            },
+            **dict.fromkeys(("brokered", "requireSelfTradePrevention", "preventSor"), False),
             "canTrade": True,
             "canWithdraw": False,
             "canDeposit": False,
@@ -428,6 +533,7 @@ class BinanceSimulator:
     # The weights are the specification's.
     _ROUTES: ClassVar[dict[tuple[str, str], _Route]] = {
         ("POST", "/api/v3/order"): _Route("submit", _submit, 1),
+        ("POST", "/api/v3/order/cancelReplace"): _Route("replace", _cancel_replace, 1),
         ("DELETE", "/api/v3/order"): _Route("cancel", _cancel, 1),
         ("GET", "/api/v3/order"): _Route("lookup", _get, 4),
         ("GET", "/api/v3/openOrders"): _Route("reconcile", _open_orders, 6, weight_without_symbol=80),
@@ -462,9 +568,13 @@ class _Limiter:
 class _RefusedError(Exception):
     """Carry a refusal to the one place that makes an answer of it."""
 
-    def __init__(self, status: int, code: int, message: str) -> None:
+    def __init__(self, status: int, code: int, message: str, data: object = None) -> None:
         super().__init__(message)
-        self.status, self.code = status, code
+        self.status, self.code, self.data = status, code, data
+
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"code": self.code, "msg": str(self)}
+        return body if self.data is None else {**body, "data": self.data}
 
 
 # What a status answers when nothing more is known. A firewall and a balancer speak HTML (403: errors page, WAF).
@@ -485,6 +595,12 @@ def _explain(refusal: Refusal) -> _RefusedError:
             return _RefusedError(400, -2010, "Duplicate order sent.")
         case InsufficientFunds():
             return _RefusedError(400, -2010, "Account has insufficient balance for requested action.")
+        case WouldTake():
+            return _RefusedError(400, -2010, "Order would immediately match and take.")
+        case BadPrice(rule="would_trigger"):
+            return _RefusedError(400, -2010, "Order would trigger immediately.")
+        case BadPrice(rule="trail"):
+            return _RefusedError(400, -1013, "Filter failure: TRAILING_DELTA")
         case BadPrice():
             return _RefusedError(400, -1013, "Filter failure: PRICE_FILTER")
         case BadQuantity(rule="min_notional"):
@@ -512,7 +628,14 @@ def _listing(instrument: SimulatedInstrument) -> dict[str, Any]:
         "quoteAsset": instrument.quote_asset,
         "quotePrecision": PRECISION,
         "quoteAssetPrecision": PRECISION,
-        "orderTypes": ["LIMIT", "MARKET"],
+        **dict.fromkeys(("baseCommissionPrecision", "quoteCommissionPrecision"), PRECISION),
+        **dict.fromkeys(NOT_SIMULATED, False),
+        "defaultSelfTradePreventionMode": "NONE",
+        "allowedSelfTradePreventionModes": ["NONE"],
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT"],
+        "quoteOrderQtyMarketAllowed": True,
+        "allowTrailingStop": True,
+        "cancelReplaceAllowed": True,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": [
@@ -540,6 +663,17 @@ def _listing(instrument: SimulatedInstrument) -> dict[str, Any]:
         "permissions": [],
         "permissionSets": [["SPOT"]],
     }
+
+
+def _refuse_surplus(word: str, fields: _Fields) -> None:
+    """Refuse what does not go with a type of order; -1106 for each is *inferred*."""
+    uses = {"price": PRICED, "timeInForce": TIMED, "stopPrice": STOPPED, "trailingDelta": STOPPED, "quoteOrderQty": {"MARKET"}}
+    for name, words in uses.items():
+        if name in fields and word not in words:
+            raise _RefusedError(400, -1106, f"Parameter '{name}' sent when not required.")
+    for one, other in (("stopPrice", "trailingDelta"), ("quantity", "quoteOrderQty")):
+        if one in fields and other in fields:  # An activation price is left out.
+            raise _RefusedError(400, -1128, "Combination of optional parameters invalid.")
 
 
 def _window(fields: _Fields, name: str, rows: list[tuple[int, datetime, Any]]) -> list[Any]:

@@ -1,6 +1,7 @@
 """Binance spot's hooks over the real ccxt client, which signs, addresses and parses."""
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from logos_core.hookspecs import (
     PreparedOrder,
     ReconcileRequest,
     UnknownSymbolError,
+    UnsupportedOrderError,
     VenueIdentity,
     VenueSnapshot,
     View,
@@ -40,9 +42,16 @@ ENVIRONMENTS = {"api.binance.com": "live", "testnet.binance.vision": "paper", **
 
 
 class BinanceVenue:
-    """One Binance spot account."""
+    """One Binance spot account.
+
+    Its calls may overlap. What ccxt notes of the last request on the client is only ever written, the tables of markets are replaced
+    as a whole, and an answer is read from the response in its own thread. Only loading the markets anew waits for its turn.
+    """
+
+    concurrent = True
 
     def __init__(self, settings: VenueSettings) -> None:
+        self._loading = threading.Lock()
         self._wire = settings.wire
         self._exchange = guarded_exchange(settings)
         self._environment = environment_of(self._exchange.urls["api"]["private"])
@@ -68,17 +77,20 @@ class BinanceVenue:
 
     @venue_hook
     def prepare(self, request: OrderRequest) -> PreparedOrder:
+        if request.trail_percent is not None and (request.trail_percent * mapping.BASIS_POINTS) % 1:
+            raise UnsupportedOrderError("trail_percent goes in steps of 0.01")
         return PreparedOrder(request=request, wire=mapping.wire_fields(request, self._market_id(request.symbol)))
 
     @venue_hook
     def submit(self, prepared: PreparedOrder) -> ExecutionReport:
         never_twice(self._exchange)
-        request, wire = prepared.request, dict(prepared.wire)
-        body = self._ask(self._exchange.privatePostOrder, wire)
-        report = mapping.report(body, _only(wire["symbol"], request.symbol))
-        if report.client_order_id != request.client_order_id:
-            raise BadAnswerError(f"the answer is about {report.client_order_id}, sent was {request.client_order_id}")
-        return report
+        return _answered(prepared, self._ask(self._exchange.privatePostOrder, dict(prepared.wire)))
+
+    @venue_hook
+    def replace(self, reference: OrderReference, prepared: PreparedOrder) -> ExecutionReport:
+        never_twice(self._exchange)
+        body = self._ask(self._exchange.privatePostOrderCancelReplace, dict(prepared.wire))
+        return _answered(prepared, mapping.successor(body))
 
     @venue_hook
     def cancel(self, reference: OrderReference) -> CancelReceipt:
@@ -208,7 +220,9 @@ class BinanceVenue:
     def _symbol_of(self, market_id: str) -> str:
         """Return the symbol of a market, also of one that was listed after we loaded them."""
         if market_id not in (self._exchange.markets_by_id or {}):
-            self._exchange.load_markets(reload=True)
+            with self._loading:
+                if market_id not in (self._exchange.markets_by_id or {}):
+                    self._exchange.load_markets(reload=True)
         found = (self._exchange.markets_by_id or {}).get(market_id)
         if not found:
             raise BadAnswerError(f"the market {market_id!r} is not listed")
@@ -254,6 +268,15 @@ def _selector(reference: OrderReference, market_id: str) -> dict[str, str]:
     if reference.venue_order_id is not None:
         return {"symbol": market_id, "orderId": reference.venue_order_id}
     return {"symbol": market_id, "origClientOrderId": reference.client_order_id}
+
+
+def _answered(prepared: PreparedOrder, body: object) -> ExecutionReport:
+    """Return what an answer says of the order that was sent, if it is about that one."""
+    request = prepared.request
+    report = mapping.report(body, _only(prepared.wire["symbol"], request.symbol))
+    if report.client_order_id != request.client_order_id:
+        raise BadAnswerError(f"the answer is about {report.client_order_id}, sent was {request.client_order_id}")
+    return report
 
 
 def _only(market_id: str, symbol: str) -> mapping.SymbolOf:

@@ -124,7 +124,20 @@ def test_a_market_order_has_neither_price_nor_the_time_in_force_that_is_said_of_
 
 
 def test_a_stop_order_of_somebody_else_does_not_make_the_account_unreadable():
-    assert OrderType.LIMIT is report(type="STOP_LOSS_LIMIT").order_type
+    assert OrderType.LIMIT is report(type="TAKE_PROFIT_LIMIT").order_type
+
+
+def test_a_stop_order_begins_at_its_stop_price_and_a_trailing_one_has_none_of_ours():
+    limited = report(type="STOP_LOSS_LIMIT", stopPrice="49000.00000000")
+    trailing = report(type="STOP_LOSS", trailingDelta=150, stopPrice="0.00000000")
+
+    assert (OrderType.STOP_LIMIT, Decimal(49000), Decimal(50000)) == (limited.order_type, limited.stop_price, limited.price)
+    assert (OrderType.TRAILING_STOP, Decimal("1.5"), None, None) == (
+        trailing.order_type,
+        trailing.trail_percent,
+        trailing.price,
+        trailing.stop_price,
+    )
 
 
 def test_a_fill_without_an_id_is_left_to_the_list_of_trades():

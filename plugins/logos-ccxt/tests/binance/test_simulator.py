@@ -116,7 +116,8 @@ def test_an_order_may_stay_invisible_for_a_while():
         ({"type": "MARKET"}, -1106),
         ({"newClientOrderId": "a b"}, -1100),
         ({"quantity": "0.000015"}, -1013),
-        ({"stopPrice": "1"}, -1104),
+        ({"stopPrice": "1"}, -1106),
+        ({"icebergQty": "1"}, -1104),
     ],
     ids=str,
 )
@@ -173,3 +174,19 @@ def test_the_wire_log_knows_the_client_order_id_of_every_call_on_an_order(call):
     ]
 
     assert ["a", "a", "a", None] == [call.app.client_order_id(request) for request in requests]
+
+
+def test_the_answer_to_a_cancel_tells_when_and_nothing_that_only_a_lookup_tells(call):
+    call("POST", "order", {**LIMIT, "newClientOrderId": "one"})
+    _, body = call("DELETE", "order", {"symbol": "BTCUSDT", "origClientOrderId": "one"})
+
+    assert int(NOW.timestamp() * 1000) == body["transactTime"]
+    assert set() == {"time", "updateTime", "isWorking", "workingTime", "stopPrice", "icebergQty"} & body.keys()
+
+
+def test_the_account_tells_its_commission_in_basis_points_and_as_a_rate():
+    call = Caller(fee_rate=Decimal("0.0015"))
+    _, body = call("GET", "account")
+
+    assert (15, 15, 0, 0) == tuple(body[f"{who}Commission"] for who in ("maker", "taker", "buyer", "seller"))
+    assert {"maker": "0.00150000", "taker": "0.00150000", "buyer": "0.00000000", "seller": "0.00000000"} == body["commissionRates"]

@@ -1,20 +1,13 @@
-"""Speak OANDA's v20 REST API over an in-memory exchange.
-
-Sources: *specification* is OANDA's published OpenAPI document of the v20 REST API, 3.0.25; *recorded* is what the practice
-environment was seen to answer, mostly in the documentation and the threads of oandapyV20; *inferred* is a belief that neither
-confirms. A belief that could cost money is a constructor argument, so that a test can hold the opposite one.
-
-Left out: stop, take-profit and trailing orders, replacing, reissues, streams, financing, the spread, margin, and what the log would say
-of a cancel that was refused. Each is refused or absent, never half done. A resting order that fills in part stays the same order.
-"""
+"""Serve the requests of a client of OANDA's."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import count
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -23,42 +16,46 @@ from logos_core.testing.exchange import (
     Exchange,
     OrderNotFound,
     OrderRequest,
-    OrderStatus,
-    OrderType,
     Refusal,
-    Side,
     SimulatedInstrument,
     SimulatedOrder,
-    TimeInForce,
     Transaction,
 )
+from logos_core.testing.records import TransactionKind
 from logos_core.testing.server import HttpRequest, HttpResponse
+from logos_oanda.simulator.answers import (
+    OPENING,
+    STATES,
+    Json,
+    asked,
+    created,
+    ended,
+    filled,
+    instrument_object,
+    plain,
+    rejected,
+    timestamp,
+    trade_object,
+    venue_id,
+)
+from logos_oanda.simulator.reading import (
+    ACCOUNT,
+    RefusedError,
+    dependent_request,
+    read_body,
+    read_dependent,
+    read_id,
+    read_order,
+    sent_client_id,
+)
+from logos_oanda.simulator.trades import Effect, OpenedTrade, TradeBook
 
-ACCOUNT = "101-001-1234567-001"
-CLIENT_ID_LENGTH_MAX = 128  # oandapyV20, types.ClientID
 RANGE_MAX = 1000  # specification: the largest pageSize, whose pages are id ranges
+IDS: dict[str, ClientIdRule] = {"pending": "open", "ever": "ever", "none": "none"}
+# What changes without a transaction of its own: OANDA logs creations, fills, cancels and rejects.
+SILENT: tuple[TransactionKind, ...] = ("amend", "activate", "trigger", "trail", "link")
 
 _Method: TypeAlias = "Callable[[OandaSimulator, HttpRequest, str], HttpResponse]"
-_Json: TypeAlias = dict[str, Any]
-
-_TYPES = {"MARKET": OrderType.MARKET, "LIMIT": OrderType.LIMIT}
-_TIMES = {"GTC": TimeInForce.GTC, "GFD": TimeInForce.DAY, "FOK": TimeInForce.FOK, "IOC": TimeInForce.IOC}
-_IDS: dict[str, ClientIdRule] = {"pending": "open", "ever": "ever", "none": "none"}
-_STATES = {OrderStatus.FILLED: "FILLED", OrderStatus.CANCELED: "CANCELLED", OrderStatus.EXPIRED: "CANCELLED"}
-_REASONS = {
-    "symbol": "INSTRUMENT_UNKNOWN",
-    "client_order_id": "CLIENT_ORDER_ID_ALREADY_EXISTS",
-    "positive": "UNITS_INVALID",
-    "quantity_step": "UNITS_INVALID",  # recorded: 0.1 units of an instrument of whole units
-    "min_quantity": "UNITS_MIMIMUM_NOT_MET",  # misspelt in the specification
-    "missing": "PRICE_MISSING",
-    "not_allowed": "PRICE_INVALID",
-    "price_tick": "PRICE_PRECISION_EXCEEDED",
-}
-"""Reject reasons by the exchange's broken rule; which of OANDA's fits is *inferred* where nothing else is said."""
-
-# What an account's log begins with, so that its first order is never its first transaction.
-_OPENING = ({"type": "CREATE"}, {"type": "CLIENT_CONFIGURE"}, {"type": "TRANSFER_FUNDS", "fundingReason": "ADJUSTMENT"})
 
 
 def default_instruments() -> list[SimulatedInstrument]:
@@ -91,6 +88,10 @@ class OandaSimulator:
             reported for GET of an order; that the log lags as well is *inferred* as the worse case. 0 means no lag.
         since_page: How many transactions `sinceid` returns at most; None for all. Undocumented.
         since_satisfiable: False makes `sinceid` answer 416 whatever is asked, which the specification allows it to.
+        reduce_only_clips: A REDUCE_ONLY order larger than the position fills for the position and is cancelled for the rest;
+            False refuses it. Which is *inferred*: the specification says only that nothing but a reduction is allowed.
+        replaces_what_traded: True replaces an order that has traded in part. False answers that it is not there: by the
+            specification, what such an order leaves is reissued under another id. The reissue itself is not simulated.
         halted: Symbols whose market is halted: what must fill at once is created and at once cancelled. Recorded.
         now: Tell the time.
     """
@@ -109,19 +110,24 @@ class OandaSimulator:
         visible_after_s: float = 0.0,
         since_page: int | None = None,
         since_satisfiable: bool = True,
+        reduce_only_clips: bool = True,
+        replaces_what_traded: bool = False,
         halted: Iterable[str] = (),
         now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC),  # noqa: TID251 - the default.
     ) -> None:
         self.account, self.currency, self.halted = account, currency, set(halted)
-        self.lookup_finds_closed = lookup_finds_closed
+        self.lookup_finds_closed, self.replaces_what_traded = lookup_finds_closed, replaces_what_traded
         self.visible_after_s = visible_after_s
         self.since_page, self.since_satisfiable = since_page, since_satisfiable
         self._token, self._mt4_account_id, self._now, self._opened_at = token, mt4_account_id, now, now()
         self._request_ids = count(1)
+        self._trades = TradeBook()
         self.exchange = Exchange(
             default_instruments() if instruments is None else instruments,
-            {currency: Decimal(100_000)}, client_ids=_IDS[id_unique_among], fee_rate=fee_rate, check_funds=False,
-            order_ids=_venue_id, trade_ids=_venue_id, now=now,
+            {currency: Decimal(100_000)}, client_ids=IDS[id_unique_among], fee_rate=fee_rate, check_funds=False,
+            legs="on_fill", make_leg=self._make_leg, linked_end_together=False,
+            reduce_only="at_fill" if reduce_only_clips else "refuse", silent=SILENT,
+            order_ids=venue_id, trade_ids=venue_id, now=now,
         )  # fmt: skip
         for symbol in self.halted:
             self.exchange.set_liquidity(symbol, Decimal(0))
@@ -132,8 +138,8 @@ class OandaSimulator:
 
     def client_order_id(self, request: HttpRequest) -> str | None:
         operation = self.operation(request)
-        if operation == "submit":
-            return _sent_client_id(request)
+        if operation in {"submit", "replace"}:  # Of a replacement, the id of the new order.
+            return sent_client_id(request)
         if operation in {"lookup", "cancel"} and "orders" in request.segments:
             specifier = request.segments[4]
             if specifier.startswith("@"):
@@ -154,9 +160,10 @@ class OandaSimulator:
         if len(request.segments) > 2 and request.segments[2] != self.account:
             return self._sign(self.error_body(403))  # inferred
         with self.exchange.lock:  # One request is one step, however many calls it makes.
+            self._end_dependents()
             try:
                 return self._sign(found[1](self, request, found[2]))
-            except _RefusedError as refused:
+            except RefusedError as refused:
                 return self._sign(HttpResponse.json(refused.status, refused.body))
 
     def error_body(self, status: int) -> HttpResponse:
@@ -171,29 +178,85 @@ class OandaSimulator:
     # Orders
 
     def _submit(self, request: HttpRequest, _: str) -> HttpResponse:
-        wanted, before = _read_order(request), self.exchange.last_transaction_id
+        wanted, before = read_order(read_body(request)), self.exchange.last_transaction_id
         try:
             order = self.exchange.submit(wanted)
         except Refusal:
             return self._reject(self.exchange.transactions(before)[0])
-        answer: _Json = {}
-        names = {"order": "orderCreateTransaction", "fill": "orderFillTransaction"}
-        for transaction in self.exchange.transactions(before):
-            answer[names.get(transaction.kind, "orderCancelTransaction")] = self._transaction(transaction)
-        answer["relatedTransactionIDs"] = [item["id"] for item in answer.values()]
+        return self._changed(order, self.exchange.transactions(before))
+
+    def _changed(self, order: SimulatedOrder, transactions: list[Transaction]) -> HttpResponse:
+        """Answer with what a request did to its order, and the ids of all it did."""
+        answer: Json = {}
+        for transaction in transactions:
+            if transaction.order.order_id == order.order_id:
+                names = {"order": "orderCreateTransaction", "fill": "orderFillTransaction"}
+                cancel = "orderCancelTransaction" if order.replaces is None else "replacingOrderCancelTransaction"
+                answer[names.get(transaction.kind, cancel)] = self._transaction(transaction)
+            elif transaction.kind == "replace":
+                answer["orderCancelTransaction"] = self._transaction(transaction)
+        answer["relatedTransactionIDs"] = [venue_id(transaction.id) for transaction in transactions]
         location = f"/v3/accounts/{self.account}/orders/{order.order_id}"
         return self._answer(answer, 201, (("Location", location),))
 
-    def _reject(self, transaction: Transaction) -> HttpResponse:
-        rejected = self._transaction(transaction)
-        reason = rejected["rejectReason"]
-        answer = {"orderRejectTransaction": rejected, "relatedTransactionIDs": [rejected["id"]], "errorCode": reason}
+    def _reject(self, transaction: Transaction, replaces: str | None = None) -> HttpResponse:
+        refused = self._transaction(transaction)
+        if replaces is not None:
+            refused |= {"reason": "REPLACEMENT", "intendedReplacesOrderID": replaces}
+        reason = refused["rejectReason"]
+        answer = {"orderRejectTransaction": refused, "relatedTransactionIDs": [refused["id"]], "errorCode": reason}
         return self._answer({**answer, "errorMessage": reason.replace("_", " ").capitalize()}, 400)
+
+    def _replace(self, request: HttpRequest, specifier: str) -> HttpResponse:
+        """Cancel an order and create another in one step; the new one has the type of the old (specification)."""
+        data, original = read_body(request), self._find(specifier)
+        if original is None or not original.is_open or (original.executions and not self.replaces_what_traded):
+            return self._reject_cancel(original)
+        before, tags = self.exchange.last_transaction_id, original.request.tags
+        wanted = read_dependent(data, original) if "tradeID" in tags else read_order(data)
+        if data.get("type") != tags["type"]:
+            return self._reject(self.exchange.refuse(wanted, "replacing"), original.order_id)
+        try:
+            order = self.exchange.replace(original.order_id, wanted)
+        except Refusal:
+            return self._reject(self.exchange.transactions(before)[0], original.order_id)
+        return self._changed(order, self.exchange.transactions(before))
+
+    def _reject_cancel(self, order: SimulatedOrder | None) -> HttpResponse:
+        """Refuse to replace what is not pending; the log says nothing of it, nor of the refused cancel (left out)."""
+        refused: Json = {"type": "ORDER_CANCEL_REJECT", "rejectReason": "ORDER_DOESNT_EXIST", "accountID": self.account}
+        if order is not None:
+            refused["orderID"] = order.order_id
+        answer = {"orderCancelRejectTransaction": refused, "errorCode": "ORDER_DOESNT_EXIST", "relatedTransactionIDs": []}
+        return self._answer({**answer, "errorMessage": "The Order specified does not exist"}, 404)
+
+    def _make_leg(self, entry: SimulatedOrder, leg: OrderRequest) -> OrderRequest | None:
+        """Create a dependent order for what a fill has opened, if it has opened anything."""
+        self._follow()
+        trade = self._trades.trades.get(entry.executions[-1].trade_id)
+        if trade is None:
+            return None
+        return dependent_request(replace(leg, quantity=abs(trade.units)), trade.trade_id, entry.request.tags["onFill"])
+
+    def _end_dependents(self) -> None:
+        """End the orders of trades that something else has closed, and cut those of trades it has reduced."""
+        self._follow()
+        for order in self.exchange.open_orders():
+            trade = self._trades.trades.get(order.request.tags.get("tradeID", ""))
+            if trade is None or not self.exchange.order(order.order_id).is_open:
+                continue
+            if trade.closed_at is not None:
+                self.exchange.cancel(order.order_id, "linked")
+            elif abs(trade.units) < order.leaves_quantity:
+                self.exchange.amend(order.order_id, quantity=order.filled_quantity + abs(trade.units))
+
+    def _follow(self) -> None:
+        self._trades.follow(self.exchange.transactions())
 
     def _cancel(self, request: HttpRequest, _: str) -> HttpResponse:
         order = self._find(request.segments[4])
         if order is None or not order.is_open:
-            raise _RefusedError(404, "The Order specified does not exist", "ORDER_DOESNT_EXIST", self._last())
+            raise RefusedError(404, "The Order specified does not exist", "ORDER_DOESNT_EXIST", self._last())
         before = self.exchange.last_transaction_id
         self.exchange.cancel(order.order_id)
         canceled = self._transaction(self.exchange.transactions(before)[0])
@@ -202,7 +265,7 @@ class OandaSimulator:
     def _get(self, request: HttpRequest, specifier: str) -> HttpResponse:
         order = self._find(specifier)
         if order is None or not self._is_visible(order.created_at):
-            raise _RefusedError(404, "The order ID specified does not exist", "NO_SUCH_ORDER", self._last())  # recorded
+            raise RefusedError(404, "The order ID specified does not exist", "NO_SUCH_ORDER", self._last())  # recorded
         return self._answer({"order": self._order(order)})
 
     def _find(self, specifier: str) -> SimulatedOrder | None:
@@ -215,126 +278,127 @@ class OandaSimulator:
         pending = [order for order in self.exchange.open_orders() if self._is_visible(order.created_at)]
         return self._answer({"orders": [self._order(order) for order in reversed(pending)]})
 
-    def _order(self, order: SimulatedOrder) -> _Json:
-        done = [item for item in self.exchange.transactions() if item.order.order_id == order.order_id]
+    def _order(self, order: SimulatedOrder) -> Json:
+        last = [item for item in self.exchange.transactions() if item.order.order_id == order.order_id][-1]
+        effect = None if last.execution is None else self._effect(last)
         data = {
-            **self._asked(order),
+            **asked(order),
             "id": order.order_id,
-            "createTime": _timestamp(order.created_at),
-            "type": order.request.type.name,
-            "state": _STATES.get(order.status, "PENDING"),
+            "createTime": timestamp(order.created_at),
+            "type": order.request.tags["type"],
+            "state": STATES.get(order.status, "PENDING"),
+            **ended(order, last, effect),
         }
-        if data["state"] == "FILLED":
-            data |= {"fillingTransactionID": _venue_id(done[-1].id), "filledTime": _timestamp(done[-1].time)}
-        if data["state"] == "CANCELLED":
-            data |= {"cancellingTransactionID": _venue_id(done[-1].id), "cancelledTime": _timestamp(done[-1].time)}
+        if order.stop_price is not None and order.request.trail_amount is not None:
+            data["trailingStopValue"] = plain(order.stop_price)
         return data
+
+    def _effect(self, transaction: Transaction) -> Effect:
+        assert transaction.execution is not None
+        self._follow()
+        return self._trades.effect(transaction.execution)
+
+    # Trades
+
+    def _trade(self, request: HttpRequest, specifier: str) -> HttpResponse:
+        self._follow()
+        if specifier not in self._trades.trades:
+            raise RefusedError(404, "The trade ID specified does not exist", "NO_SUCH_TRADE", self._last())
+        return self._answer({"trade": self._trade_object(self._trades.trades[specifier])})
+
+    def _open_trades(self, request: HttpRequest, _: str) -> HttpResponse:
+        self._follow()
+        found = [self._trade_object(trade) for trade in self._trades.trades.values() if trade.closed_at is None]
+        return self._answer({"trades": found[::-1]})
+
+    def _trade_object(self, trade: OpenedTrade) -> Json:
+        names = {"TAKE_PROFIT": "takeProfitOrder", "STOP_LOSS": "stopLossOrder", "TRAILING_STOP_LOSS": "trailingStopLossOrder"}
+        own = [order for order in self.exchange.open_orders() if order.request.tags.get("tradeID") == trade.trade_id]
+        return trade_object(trade) | {names[order.request.tags["type"]]: self._order(order) for order in own}
 
     # The log
 
     def _since(self, request: HttpRequest, _: str) -> HttpResponse:
-        log, since = self._log(), _read_id(request.query, "id")
+        log, since = self._log(), read_id(request.query, "id")
         if not self.since_satisfiable or since > len(log):
-            raise _RefusedError(416, _MESSAGES[416])
+            raise RefusedError(416, _MESSAGES[416])
         return self._answer({"transactions": log[since:][: self.since_page]})
 
     def _range(self, request: HttpRequest, _: str) -> HttpResponse:
-        log, first, last = self._log(), _read_id(request.query, "from"), _read_id(request.query, "to")
+        log, first, last = self._log(), read_id(request.query, "from"), read_id(request.query, "to")
         if not 1 <= first <= last <= len(log) or last - first >= RANGE_MAX:
-            raise _RefusedError(416, _MESSAGES[416])
+            raise RefusedError(416, _MESSAGES[416])
         return self._answer({"transactions": log[first - 1 : last]})
 
     def _one(self, request: HttpRequest, transaction_id: str) -> HttpResponse:
         for transaction in self._log():
             if transaction["id"] == transaction_id:
                 return self._answer({"transaction": transaction})
-        raise _RefusedError(404, "The transaction ID specified does not exist", "NO_SUCH_TRANSACTION")  # inferred
+        raise RefusedError(404, "The transaction ID specified does not exist", "NO_SUCH_TRANSACTION")  # inferred
 
-    def _log(self) -> list[_Json]:
+    def _log(self) -> list[Json]:
         opening = [
-            {"id": str(index), "time": _timestamp(self._opened_at), "accountID": self.account, **data}
-            for index, data in enumerate(_OPENING, 1)
+            {"id": str(index), "time": timestamp(self._opened_at), "accountID": self.account, **data}
+            for index, data in enumerate(OPENING, 1)
         ]
         return opening + [self._transaction(item) for item in self.exchange.transactions() if self._is_visible(item.time)]
 
-    def _transaction(self, transaction: Transaction) -> _Json:
-        order, request = transaction.order, transaction.order.request
+    def _transaction(self, transaction: Transaction) -> Json:
+        order = transaction.order
         data = {
-            "id": _venue_id(transaction.id),
-            "time": _timestamp(transaction.time),
+            "id": venue_id(transaction.id),
+            "time": timestamp(transaction.time),
             "accountID": self.account,
             "userID": 1234567,
-            "batchID": order.order_id,
+            "batchID": (order.parent_id if transaction.kind == "order" else None) or order.order_id,
         }
         if transaction.kind == "order":
-            return data | self._asked(order) | {"type": f"{request.type.name}_ORDER", "reason": "CLIENT_ORDER"}
+            return data | asked(order) | created(order, transaction)
         if transaction.kind == "reject":
-            reason = _REASONS.get(transaction.reason or "", "INTERNAL_SERVER_ERROR")
-            kind = f"{request.type.name}_ORDER_REJECT"
-            return data | self._asked(order) | {"type": kind, "reason": "CLIENT_ORDER", "rejectReason": reason}
+            return data | asked(order) | rejected(transaction)
         data["orderID"] = order.order_id
         if order.client_order_id is not None:
             data["clientOrderID"] = order.client_order_id
-        if transaction.kind == "fill":
-            return data | self._filled(transaction)
-        return data | {"type": "ORDER_CANCEL", "reason": self._cancel_reason(transaction)}
-
-    def _asked(self, order: SimulatedOrder) -> _Json:
-        request, tags = order.request, order.request.tags
-        data = {
-            "instrument": request.symbol,
-            "units": _plain(request.quantity if request.side is Side.BUY else -request.quantity),
-            "timeInForce": tags["timeInForce"],
-            "positionFill": "DEFAULT",
-        }
-        if request.price is not None:
-            data["price"] = _plain(request.price)
-        return data | ({"clientExtensions": tags["clientExtensions"]} if tags["clientExtensions"] else {})
-
-    def _filled(self, transaction: Transaction) -> _Json:
         trade = transaction.execution
-        assert trade is not None
-        units = _plain(trade.quantity if trade.side is Side.BUY else -trade.quantity)
-        price = _plain(trade.price)
-        opened = {"tradeID": trade.trade_id, "units": units, "price": price, "halfSpreadCost": "0.0000"}
-        return {
-            "type": "ORDER_FILL",
-            "instrument": trade.symbol,
-            "units": units,
-            "price": price,
-            "fullVWAP": price,
-            "reason": f"{transaction.order.request.type.name}_ORDER",
-            "pl": "0.0000",
-            "financing": "0.0000",
-            "commission": f"{self._in_home_currency(trade.fee, trade.price):.4f}",
-            "guaranteedExecutionFee": "0.0000",
-            "halfSpreadCost": "0.0000",
-            "tradeOpened": opened,
-        }
+        if trade is not None:
+            return data | filled(transaction, self._effect(transaction), self._in_home_currency(trade.fee, trade.price))
+        if order.replaced_by is not None:
+            data["replacedByOrderID"] = order.replaced_by
+        return data | {"type": "ORDER_CANCEL", "reason": self._cancel_reason(transaction)}
 
     def _in_home_currency(self, fee: tuple[Decimal, str], price: Decimal) -> Decimal:
         amount, asset = fee
         return amount if asset == self.currency or not amount else amount / price
 
     def _cancel_reason(self, transaction: Transaction) -> str:
-        request = transaction.order.request
-        if transaction.reason == "client":
-            return "CLIENT_REQUEST"
+        """Give OANDA's word; which of them fits is *inferred*, but for a client's request and a halted market."""
+        request, word = transaction.order.request, transaction.order.request.tags["type"]
+        known = {
+            "client": "CLIENT_REQUEST",
+            "replaced": "CLIENT_REQUEST_REPLACED",
+            "linked": "LINKED_TRADE_CLOSED",
+            "expired": "TIME_IN_FORCE_EXPIRED",
+            "reduce_only": "LINKED_TRADE_CLOSED" if "tradeID" in request.tags else "POSITION_CLOSEOUT_FAILED",
+        }
+        if transaction.reason in known:
+            return known[transaction.reason or ""]
         if request.symbol in self.halted:
             return "MARKET_HALTED"
-        # inferred: an order without a price fails for want of liquidity, one with a price for want of time
-        return "INSUFFICIENT_LIQUIDITY" if request.type is OrderType.MARKET else "TIME_IN_FORCE_EXPIRED"
+        if request.tags.get("priceBound") is not None:
+            return "BOUNDS_VIOLATION"
+        # An order without a price fails for want of liquidity, one with a price for want of time.
+        return "INSUFFICIENT_LIQUIDITY" if word == "MARKET" else "TIME_IN_FORCE_EXPIRED"
 
     # Everything else
 
     def _accounts(self, request: HttpRequest, _: str) -> HttpResponse:
-        own: _Json = {"id": self.account, "tags": []}
+        own: Json = {"id": self.account, "tags": []}
         if self._mt4_account_id is not None:
             own["mt4AccountID"] = self._mt4_account_id
         return HttpResponse.json(200, {"accounts": [own]})
 
     def _summary(self, request: HttpRequest, _: str) -> HttpResponse:
-        balance = _plain(self.exchange.balance(self.currency).free)
+        balance = plain(self.exchange.balance(self.currency).free)
         pending = len(self.exchange.open_orders())
         account = {
             "id": self.account,
@@ -344,7 +408,7 @@ class OandaSimulator:
             "hedgingEnabled": False,
             "pendingOrderCount": pending,
             "openPositionCount": len(self._held()),
-            "createdTime": _timestamp(self._opened_at),
+            "createdTime": timestamp(self._opened_at),
             "lastTransactionID": self._last(),
         }
         return self._answer({"account": account})
@@ -353,25 +417,22 @@ class OandaSimulator:
         wanted = [name for name in request.query.get("instruments", "").split(",") if name]
         known = {item.symbol: item for item in self.exchange.instruments()}
         if any(name not in known for name in wanted):
-            raise _RefusedError(400, "Invalid value specified for 'instruments'")  # recorded
-        return self._answer({"instruments": [_instrument(known[name]) for name in wanted or known]})
+            raise RefusedError(400, "Invalid value specified for 'instruments'")  # recorded
+        return self._answer({"instruments": [instrument_object(known[name]) for name in wanted or known]})
 
     def _positions(self, request: HttpRequest, _: str) -> HttpResponse:
         found = [
             {
                 "instrument": symbol,
-                "long": {"units": _plain(max(units, Decimal(0)))},
-                "short": {"units": _plain(min(units, Decimal(0)))},
+                "long": {"units": plain(max(units, Decimal(0)))},
+                "short": {"units": plain(min(units, Decimal(0)))},
             }
             for symbol, units in self._held().items()
         ]
         return self._answer({"positions": found})
 
     def _held(self) -> dict[str, Decimal]:
-        held: dict[str, Decimal] = {}
-        for trade in self.exchange.executions():
-            units = trade.quantity if trade.side is Side.BUY else -trade.quantity
-            held[trade.symbol] = held.get(trade.symbol, Decimal(0)) + units
+        held = {item.symbol: self.exchange.position(item.symbol) for item in self.exchange.instruments()}
         return {symbol: units for symbol, units in held.items() if units}
 
     def _is_visible(self, moment: datetime) -> bool:
@@ -380,8 +441,8 @@ class OandaSimulator:
     def _last(self) -> str:
         return str(len(self._log()))
 
-    def _answer(self, data: _Json, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> HttpResponse:
-        last = _venue_id(self.exchange.last_transaction_id) if status != 200 else self._last()
+    def _answer(self, data: Json, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> HttpResponse:
+        last = venue_id(self.exchange.last_transaction_id) if status != 200 else self._last()
         return HttpResponse.json(status, {**data, "lastTransactionID": last}, headers)
 
     def _route(self, request: HttpRequest) -> tuple[str, _Method, str] | None:
@@ -393,7 +454,10 @@ class OandaSimulator:
     _ROUTES: ClassVar[list[tuple[str, str, str, _Method]]] = [
         ("POST", r"/v3/accounts/[^/]+/orders", "submit", _submit),
         ("GET", r"/v3/accounts/[^/]+/orders/[^/]+", "lookup", _get),
+        ("PUT", r"/v3/accounts/[^/]+/orders/[^/]+", "replace", _replace),
         ("PUT", r"/v3/accounts/[^/]+/orders/[^/]+/cancel", "cancel", _cancel),
+        ("GET", r"/v3/accounts/[^/]+/trades/[^/]+", "reconcile", _trade),
+        ("GET", r"/v3/accounts/[^/]+/openTrades", "reconcile", _open_trades),
         ("GET", r"/v3/accounts/[^/]+/pendingOrders", "reconcile", _pending),
         ("GET", r"/v3/accounts/[^/]+/openPositions", "reconcile", _positions),
         ("GET", r"/v3/accounts/[^/]+/transactions/sinceid", "lookup", _since),
@@ -403,16 +467,6 @@ class OandaSimulator:
         ("GET", r"/v3/accounts/[^/]+/summary", "identify", _summary),
         ("GET", r"/v3/accounts", "identify", _accounts),
     ]
-
-
-class _RefusedError(Exception):
-    """Carry a refusal to the one place that makes an answer of it."""
-
-    def __init__(self, status: int, message: str, code: str | None = None, last: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        given = {"errorCode": code, "lastTransactionID": last, "errorMessage": message}
-        self.body = {name: value for name, value in given.items() if value is not None}
 
 
 # 401 is recorded without a code; the other texts are *inferred*.
@@ -425,88 +479,3 @@ _MESSAGES = {
     429: "Too many requests",
     503: "Service temporarily unavailable",
 }
-
-
-def _read_order(request: HttpRequest) -> OrderRequest:
-    try:
-        data = request.json()["order"]
-        assert isinstance(data, dict)
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
-        raise _RefusedError(400, "Invalid value specified for 'order'") from error
-    units, price = _read_number(data, "units"), _read_number(data, "price")
-    if units is None:
-        raise _unreadable("units")
-    kind, word = _TYPES.get(str(data.get("type"))), data.get("timeInForce", "FOK" if data.get("type") == "MARKET" else "GTC")
-    if kind is None:
-        raise _unreadable("type")
-    if word not in _TIMES or (kind is OrderType.MARKET and word not in {"FOK", "IOC"}):  # specification
-        raise _unreadable("timeInForce")
-    extensions = data.get("clientExtensions") or {}
-    client_id = extensions.get("id")
-    if client_id is not None and not (isinstance(client_id, str) and 0 < len(client_id) <= CLIENT_ID_LENGTH_MAX):
-        raise _unreadable("clientExtensions.id")
-    return OrderRequest(
-        symbol=str(data.get("instrument")), side=Side.BUY if units >= 0 else Side.SELL, type=kind, quantity=abs(units),
-        price=price, time_in_force=_TIMES[word], client_order_id=client_id,
-        tags={"timeInForce": word, "clientExtensions": extensions},
-    )  # fmt: skip
-
-
-def _read_number(data: Mapping[str, Any], name: str) -> Decimal | None:
-    value = data.get(name)
-    if value is None:
-        return None
-    try:
-        number = Decimal(value) if isinstance(value, str) else None
-    except InvalidOperation:
-        number = None
-    if number is None or not number.is_finite():
-        raise _unreadable(name)  # specification: numbers are strings
-    return number
-
-
-def _read_id(query: Mapping[str, str], name: str) -> int:
-    value = query.get(name, "")
-    if not value.isdecimal():
-        raise _RefusedError(400, f"Invalid value specified for '{name}'")
-    return int(value)
-
-
-def _unreadable(name: str) -> _RefusedError:
-    return _RefusedError(400, f"Invalid value specified for 'order.{name}'")  # recorded
-
-
-def _instrument(item: SimulatedInstrument) -> _Json:
-    return {
-        "name": item.symbol,
-        "type": "CURRENCY",
-        "displayName": item.symbol.replace("_", "/"),
-        "pipLocation": int(item.price_tick.adjusted()) + 1,
-        "displayPrecision": -item.price_tick.adjusted(),
-        "tradeUnitsPrecision": -item.quantity_step.adjusted(),
-        "minimumTradeSize": _plain(item.min_quantity),
-        "maximumOrderUnits": "100000000",
-        "maximumPositionSize": "0",
-        "marginRate": "0.02",
-    }
-
-
-def _venue_id(number: int) -> str:
-    return str(number + len(_OPENING))
-
-
-def _timestamp(moment: datetime) -> str:
-    # Nine digits (recorded); Python's datetime has six.
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}789Z"
-
-
-def _plain(number: Decimal) -> str:
-    return format(number, "f")
-
-
-def _sent_client_id(request: HttpRequest) -> str | None:
-    try:
-        given = request.json()["order"]["clientExtensions"]["id"]
-    except (KeyError, TypeError, ValueError):
-        return None
-    return given if isinstance(given, str) else None

@@ -1,0 +1,1 @@
+"""The pages of the documentation that come from the code, one module per page."""

@@ -1,0 +1,1 @@
+"""A desk's own rules around its orders."""

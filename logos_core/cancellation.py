@@ -1,0 +1,134 @@
+"""Cancelling: the way out, which nothing may block.
+
+Rules:
+
+1. Cancelling passes no gate. It may be repeated, and its truth is the order's state, never the answer to the cancel.
+2. What goes out towards safety is recorded in the ledger, or beside it when the ledger cannot.
+3. Nothing is cancelled in another order's name: what a lookup finds must be what was sent.
+4. Cancelling an order that has ended, but whose legs work on, cancels the legs.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from attrs import evolve
+
+from logos_core import endings
+from logos_core.errors import LedgerError
+from logos_core.hookspecs import NotSeen, OrderReference
+from logos_core.orders import ExecutionReport, mismatches
+from logos_core.parts import Parts
+from logos_core.submission import evidence
+from logos_core.venues import Reply, VenueAskError
+
+LOOKS = 5
+PAUSE_S = 0.1
+
+
+class Cancellation:
+    """Cancels the orders of one session."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._venue = parts.venue.name
+
+    def cancel(self, reference: OrderReference) -> ExecutionReport:
+        """Ask for a cancellation, and return what the order is after that; see `Adapter.cancel`."""
+        legs = self._working_legs(reference)
+        if legs:
+            replies = [self._send(reference.client_order_id, _leg_reference(reference, leg)) for leg in legs]
+        else:
+            reference = self._cancelable(reference)
+            replies = [self._send(reference.client_order_id, reference)]
+        refusal = next((reply.error for reply in replies if reply.error is not None), None)
+        report: ExecutionReport | None = None
+        for look in range(LOOKS):
+            report = self._report_of(reference)
+            if report is not None and (_is_done(report) or refusal is not None):
+                break
+            if look < LOOKS - 1:
+                self._parts.clock.sleep(PAUSE_S)
+        if report is None:
+            endings.unknown(self._venue, reference, refusal, "the cancel may or may not have worked; repeat it")
+        return report
+
+    def _send(self, client_order_id: str, reference: OrderReference) -> Reply:
+        self._parts.limiter.take()
+        reply = self._parts.venue.cancel(reference)
+        body = {"client_order_id": client_order_id, "venue_order_id": reference.venue_order_id, **evidence(reply)}
+        self._note_or_spool("cancel", body, client_order_id)
+        return reply
+
+    def _working_legs(self, reference: OrderReference) -> tuple[ExecutionReport, ...]:
+        """Return the legs that may still trade of an order that has ended."""
+        try:
+            recorded = self._parts.ledger.find(reference.client_order_id)
+        except LedgerError:
+            return ()
+        if recorded is None or recorded.report is None or not recorded.report.status.is_final:
+            return ()
+        return tuple(leg for leg in recorded.report.legs if not leg.status.is_final)
+
+    def _cancelable(self, reference: OrderReference) -> OrderReference:
+        """Return the reference with the venue's own id, found by a lookup if need be: an unknown order is cancelled on sight."""
+        if reference.venue_order_id is not None:
+            return reference
+        self._parts.limiter.take()
+        try:
+            answer = self._parts.venue.lookup(reference)
+        except VenueAskError as error:
+            endings.unknown(self._venue, reference, error, "the venue could not be asked")
+        if isinstance(answer, NotSeen):
+            endings.unknown(self._venue, reference, None, "the venue does not show it yet; repeat the cancel")
+        self._refuse_anothers(reference, answer.report)
+        self._record(answer.report)
+        return evolve(reference, venue_order_id=answer.report.venue_order_id)
+
+    def _refuse_anothers(self, reference: OrderReference, report: ExecutionReport) -> None:
+        """Cancel no order in another's name: what was looked up must be what was sent."""
+        try:
+            recorded = self._parts.ledger.find(reference.client_order_id)
+        except LedgerError:
+            recorded = None
+        wrong = mismatches(recorded.request, report) if recorded and recorded.request else []
+        if report.client_order_id != reference.client_order_id or report.symbol != reference.symbol:
+            wrong.append(f"asked for {reference.client_order_id} on {reference.symbol}")
+        if wrong:
+            self._parts.switch.latch(f"the venue shows another order under {reference.client_order_id}: {'; '.join(wrong)}")
+            endings.unknown(self._venue, reference, None, f"the venue shows another order in its place: {'; '.join(wrong)}")
+
+    def _report_of(self, reference: OrderReference) -> ExecutionReport | None:
+        """Return the order's state as the venue shows it now, or None if it cannot be had."""
+        try:
+            self._parts.limiter.take()
+            answer = self._parts.venue.lookup(reference)
+        except VenueAskError:
+            return None
+        return None if isinstance(answer, NotSeen) else self._record(answer.report)
+
+    def _record(self, report: ExecutionReport) -> ExecutionReport:
+        """Record what the venue shows of an order that is being cancelled, if the ledger can; return what is known now."""
+        try:
+            recorded = self._parts.ledger.apply_report(report, {"source": "cancel"})
+        except LedgerError as error:
+            self._parts.switch.latch(f"the state around a cancel could not be recorded: {error}")
+            return report
+        return recorded.report if recorded and recorded.report else report
+
+    def _note_or_spool(self, kind: str, body: Mapping[str, Any], client_order_id: str) -> None:
+        """Record what went out towards safety: in the ledger, or beside it until it can be merged."""
+        try:
+            self._parts.ledger.note(kind, body, client_order_id)
+        except LedgerError as error:
+            self._parts.switch.latch(f"a {kind} event could not be recorded: {error}")
+            with suppress(OSError):  # a full disk takes no line either; the cancel has gone out, and orders are stopped
+                self._parts.spool.append(kind, {"at": self._parts.clock.now(), **body})
+
+
+def _leg_reference(reference: OrderReference, leg: ExecutionReport) -> OrderReference:
+    return evolve(reference, client_order_id=leg.client_order_id or reference.client_order_id, venue_order_id=leg.venue_order_id)
+
+
+def _is_done(report: ExecutionReport) -> bool:
+    return report.status.is_final and all(leg.status.is_final for leg in report.legs)

@@ -1,0 +1,267 @@
+"""Putting one order in another's place.
+
+Rules:
+
+1. A replacement is an intent of its own, linked to the order it replaces; its order goes the way of every order (`submission`), so
+   the same intent never makes a second one, and an unknown outcome is found out, never sent again.
+2. The quantity is the new total. What has been traded of the order, and of those it replaced in turn, is never placed again.
+3. The venue's own request is used only while nothing of the order has been traded, and only where it fails once something has
+   (`rails.replace`). Otherwise the order is cancelled first, its end is awaited, and only what it then left is placed.
+4. No order is cancelled for the sake of one that would be denied: that is found out before.
+5. If the order traded while the venue replaced it all the same, so that both together may come to more than was decided, the new
+   one is cancelled, and nothing is said until it has ended.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from attrs import evolve, frozen
+
+from logos_core import endings
+from logos_core.cancellation import LOOKS, PAUSE_S, Cancellation
+from logos_core.errors import (
+    LedgerError,
+    OrderDeniedError,
+    OrderInFlightError,
+    OrderNotPlacedError,
+    OrderRejectedError,
+    VenueUnavailableError,
+)
+from logos_core.hookspecs import Found
+from logos_core.lifecycle import UNSETTLED, IntentState
+from logos_core.orders import ExecutionReport, OrderStatus, Replacement, changed_order, plain
+from logos_core.parts import Parts
+from logos_core.rails.idempotency import same_decision
+from logos_core.rails.replace import is_native
+from logos_core.records import Recorded
+from logos_core.recovery import is_abandoned
+from logos_core.resolution import Standing
+from logos_core.submission import Sending, Submission
+
+MAX_CHAIN = 1_000
+"""How many replacements of one order are followed back."""
+
+_S = IntentState
+_TO_SEND = frozenset({_S.FRESH, _S.NOT_SENT})
+_NO_ORDER = frozenset({_S.REJECTED, _S.NOT_PLACED})
+
+
+class ReplaceEnding(StrEnum):
+    """How a replacement ends when it is known how."""
+
+    REPLACED = "replaced"
+    ORIGINAL_STANDS = "original stands"
+    GONE_NOT_REPLACED = "gone, not replaced"
+
+
+@frozen(kw_only=True)
+class ReplaceReport:
+    """What became of a replacement.
+
+    Attributes:
+        ending: which order there is now: the new one, the original one, or none that works.
+        original: the order that was to be replaced, as it is now.
+        report: the new order; None where there is none.
+        filled_quantity: what has been traded in all: of the new order, the original one, and those it had replaced.
+        why: what it rests on.
+    """
+
+    ending: ReplaceEnding
+    original: ExecutionReport
+    report: ExecutionReport | None
+    filled_quantity: Decimal
+    why: str
+
+
+class Replacing:
+    """Replaces the orders of one session."""
+
+    def __init__(self, parts: Parts, submission: Submission, cancellation: Cancellation) -> None:
+        self._parts = parts
+        self._submission = submission
+        self._cancellation = cancellation
+
+    def replace(self, replacement: Replacement) -> ReplaceReport:
+        """Let an order go on with other numbers; see `Adapter.replace`."""
+        parts = self._parts
+        name = parts.cache.client_order_id(replacement.intent_id)
+        recorded = parts.ledger.find(name)
+        proven_attempt: int | None = None
+        if recorded is not None:
+            same_decision(replacement.intent_id, recorded.payload or {}, replacement.payload())
+            if recorded.state in UNSETTLED:
+                recorded, proven_attempt = self._found_out(recorded)
+            if recorded.state not in _TO_SEND and proven_attempt is None:
+                return self._stands(self._refreshed(self._on_record(replacement.replaces)), recorded, "on record")
+        original = self._refreshed(self._on_record(replacement.replaces))
+        report = _known(original)
+        if report.status.is_final and recorded is None:
+            return self._ended(name, original, None, f"the order had ended as {report.status.value}; nothing was sent")
+        if report.status.is_final and self._left(replacement, original) <= 0:
+            return self._nothing_left(name, original)
+        sending = self._sending(replacement, original, name, proven_attempt)
+        if not report.status.is_final and is_native(parts.venue.capabilities, parts.replace, original.request, report):
+            return self._natively(original, sending)
+        return self._anew(replacement, original, sending)
+
+    def _found_out(self, recorded: Recorded) -> tuple[Recorded, int | None]:
+        """Find out what became of a replacement; return what is on record, and which attempt is proven not to stand in the way of another."""
+        parts = self._parts
+        if recorded.state is _S.IN_FLIGHT and not is_abandoned(recorded, parts.is_dead):
+            raise OrderInFlightError(recorded.reference())
+        resolution = parts.resolver.find_out(recorded)
+        after = resolution.recorded
+        if resolution.standing is Standing.FOUND or after.state is _S.NOT_PLACED:
+            return after, None
+        if resolution.standing in {Standing.MAY_RESEND, Standing.PROVEN_ABSENT}:
+            return after, resolution.proven_attempt
+        endings.unknown(parts.venue.name, after.reference(), None, resolution.why)
+
+    def _natively(self, original: Recorded, sending: Sending) -> ReplaceReport:
+        """Let the venue replace the order in one request."""
+        name = sending.client_order_id
+        sending.in_place_of = original.reference()
+        try:
+            self._submission.send(sending)
+        except (OrderRejectedError, OrderNotPlacedError) as error:
+            return self._ended(name, self._refreshed(original), None, str(error))
+        after, placed = self._settled(original, name)
+        return self._stands(after, placed, "the venue answered the request to replace it")
+
+    def _stands(self, original: Recorded, placed: Recorded, why: str) -> ReplaceReport:
+        """Say which order there is, once it is sure that both together come to no more than was decided."""
+        name, report = placed.client_order_id, placed.report
+        traded = _known(original).filled_quantity
+        native = placed.request is not None and placed.request.in_place_of is not None
+        if not native or not traded or report is None or report.status.is_final:
+            return self._ended(name, original, report, why)
+        too_much = f"{plain(traded)} of the order traded while it was replaced, so the new one was cancelled; replace that for what is left"
+        self._parts.ledger.note("replaced_too_much", {"why": too_much}, name)
+        report = self._cancellation.cancel(placed.reference())
+        if not report.status.is_final:
+            why = (
+                f"{plain(traded)} of the order traded while it was replaced, and the new one does not end; replace again to end it"
+            )
+            endings.unknown(self._parts.venue.name, placed.reference(), None, why)
+        return self._ended(name, original, report, too_much)
+
+    def _settled(self, original: Recorded, name: str) -> tuple[Recorded, Recorded]:
+        """Wait, within a bound, until the venue shows which of two orders there is; its first answer only says that it will see to it."""
+        for look in range(LOOKS):
+            original, placed = self._refreshed(original), self._refreshed(self._on_record(name))
+            if _known(original).status.is_final or placed.state is _S.REJECTED:
+                return original, placed
+            if look < LOOKS - 1:
+                self._parts.clock.sleep(PAUSE_S)
+        why = "the venue has taken the replacement and does not show yet which order stands; replace again to find out"
+        endings.unknown(self._parts.venue.name, placed.reference(), None, why)
+
+    def _anew(self, replacement: Replacement, original: Recorded, sending: Sending) -> ReplaceReport:
+        """Cancel the order, and place what it leaves."""
+        parts, name = self._parts, sending.client_order_id
+        self._submission.check(sending)
+        denial = parts.ledger.begin_replacement(name, parts.strategy, replacement, replacement.replaces)
+        if denial is not None:
+            raise OrderDeniedError(denial.reason, denial.message)
+        if not _known(original).status.is_final:
+            shown = self._cancellation.cancel(original.reference())
+            if not shown.status.is_final:
+                why = f"the order to be replaced is {shown.status.value} and was asked to end; nothing was placed; replace again"
+                endings.unknown(parts.venue.name, original.reference(), None, why)
+        after = self._on_record(replacement.replaces)
+        left = self._left(replacement, after)
+        if left <= 0:
+            return self._nothing_left(name, after)
+        sending.order = evolve(sending.order, quantity=left)
+        sending.valid_until = self._submission.valid_until()
+        try:
+            placed = self._submission.send(sending)
+        except (OrderDeniedError, OrderRejectedError, OrderNotPlacedError, VenueUnavailableError) as error:
+            return self._ended(name, after, None, f"the order was cancelled, and the new one not placed: {error}")
+        return self._ended(name, after, placed, "the order was cancelled, and what it left was placed anew")
+
+    def _nothing_left(self, name: str, original: Recorded) -> ReplaceReport:
+        why = "the order traded before it could be cancelled, and left nothing to place"
+        self._parts.ledger.close_replacement(name, {"why": why, "traded": self._traded(original)})
+        return self._ended(name, original, None, why)
+
+    def _sending(self, replacement: Replacement, original: Recorded, name: str, proven_attempt: int | None) -> Sending:
+        """Return the new order, for what the old one has not traded, or deny it."""
+        if original.request is None:
+            raise OrderDeniedError(
+                "REPLACE_TERMS_UNKNOWN", "the order was read back from the venue; cancel it and submit a new one"
+            )
+        left = self._left(replacement, original)
+        if left <= 0:
+            message = (
+                f"quantity is {plain(self._total(replacement, original))} in all, and {plain(self._traded(original))} has traded"
+            )
+            raise OrderDeniedError("REPLACE_QUANTITY_TRADED", f"{message}; give more, or cancel the order")
+        return Sending(
+            decision=replacement,
+            order=changed_order(original.request, replacement, left),
+            client_order_id=name,
+            valid_until=self._submission.valid_until(),
+            replaces=replacement.replaces,
+            proven_attempt=proven_attempt,
+        )
+
+    def _left(self, replacement: Replacement, original: Recorded) -> Decimal:
+        """Return what is still to trade."""
+        return self._total(replacement, original) - self._traded(original)
+
+    def _total(self, replacement: Replacement, original: Recorded) -> Decimal:
+        """Return how much is wanted in all, with what had traded before this order."""
+        if replacement.quantity is not None:
+            return replacement.quantity
+        own = original.request.quantity if original.request else None
+        if own is None:
+            raise OrderDeniedError("REPLACE_QUANTITY_UNKNOWN", "the order is by notional; cancel it and submit a new one")
+        return self._traded(original) - _known(original).filled_quantity + own
+
+    def _traded(self, original: Recorded) -> Decimal:
+        """Return what has traded of an order and of those it replaced in turn."""
+        traded, known = Decimal(0), original
+        for _ in range(MAX_CHAIN):
+            traded += known.report.filled_quantity if known.report else 0
+            if known.replaces is None:
+                return traded
+            known = self._on_record(known.replaces)
+        raise LedgerError(
+            f"{original.client_order_id} has replaced more than {MAX_CHAIN} orders in turn; submit a new intent instead"
+        )
+
+    def _on_record(self, name: str) -> Recorded:
+        recorded = self._parts.ledger.find(name)
+        if recorded is None:
+            raise LookupError(f"no order {name!r} is on record; see `logos orders`")
+        return recorded
+
+    def _refreshed(self, recorded: Recorded) -> Recorded:
+        """Return an order as the venue shows it now, or as it is on record where the venue cannot be asked."""
+        answer = self._parts.resolver.look(recorded.reference(), twice=False)
+        after = self._parts.ledger.apply_report(answer.report, {"source": "replace"}) if isinstance(answer, Found) else None
+        return after or recorded
+
+    def _ended(self, name: str, original: Recorded, report: ExecutionReport | None, why: str) -> ReplaceReport:
+        """Return how it ended, by what is known of both orders now."""
+        exists = report is not None and report.status is not OrderStatus.REJECTED
+        ending = ReplaceEnding.REPLACED
+        if not exists:
+            gone = _known(original).status.is_final
+            ending = ReplaceEnding.GONE_NOT_REPLACED if gone else ReplaceEnding.ORIGINAL_STANDS
+        traded = self._traded(original) + (report.filled_quantity if exists and report else 0)
+        self._parts.extensions.observe({"kind": "replaced", "client_order_id": name, "ending": ending.value})
+        return ReplaceReport(
+            ending=ending, original=_known(original), report=report if exists else None, filled_quantity=traded, why=why
+        )
+
+
+def _known(recorded: Recorded) -> ExecutionReport:
+    """Return what the venue says of an order, or deny to replace one of which nobody knows whether it exists."""
+    if recorded.report is None or recorded.state in UNSETTLED:
+        message = (
+            f"nobody knows yet whether {recorded.client_order_id} exists; submit its intent again to find out, then replace it"
+        )
+        raise OrderDeniedError("REPLACE_ORIGINAL_UNKNOWN", message)
+    return recorded.report

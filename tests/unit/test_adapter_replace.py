@@ -1,0 +1,453 @@
+"""Replacing: one decision, one order more at most, and nothing that has traded is placed again."""
+
+from decimal import Decimal
+
+import pytest
+
+from logos_core.capabilities import Uniqueness
+from logos_core.errors import (
+    OrderConflictError,
+    OrderDeniedError,
+    OutcomeUnknownError,
+    VenueUnavailableError,
+)
+from logos_core.hookspecs import Operation
+from logos_core.lifecycle import IntentState as S
+from logos_core.orders import InvalidOrderError, Order, OrderStatus
+from logos_core.rails.replace import ReplacePolicy
+from logos_core.replacing import ReplaceEnding
+from logos_core.testing import scripted
+from logos_core.testing.replacing import NOTHING_TO_REPLACE, ReplacingVenue, able, swap, swap_and_lose
+from logos_core.testing.scripted import (
+    Rails,
+    ScriptedVenue,
+    accept,
+    capabilities,
+    hide,
+    not_sent,
+    reject,
+    take_cancel,
+    time_out_after,
+    time_out_before,
+)
+from tests.unit.making import order
+from tests.unit.test_adapter_submit import kinds, recorded
+
+E = ReplaceEnding
+TEN = Decimal(10)
+
+
+def name_of(session, intent_id="one"):
+    return session.parts.cache.client_order_id(intent_id)
+
+
+def at_the_venue(session):
+    """What the venue may still trade, and what it has traded, in all."""
+    working = sum((held.leaves_quantity for held in session.venue.held), Decimal(0))
+    return working, sum((held.filled_quantity for held in session.venue.held), Decimal(0))
+
+
+@pytest.fixture
+def native(desk):
+    made = desk(ReplacingVenue())
+    made.adapter.submit(order(quantity=TEN))
+    return made
+
+
+@pytest.fixture(params=["native", "anew"])
+def session(request, desk):
+    """A session with an order of ten at a venue that replaces natively, or that does not."""
+    made = desk(ReplacingVenue() if request.param == "native" else ScriptedVenue())
+    made.adapter.submit(order(quantity=TEN))
+    return made
+
+
+@pytest.fixture
+def anew(desk):
+    made = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
+    made.adapter.submit(order(quantity=TEN))
+    return made
+
+
+def test_a_replaced_order_goes_on_with_its_new_numbers(session):
+    found = session.adapter.replace("one", intent_id="two", price="101", quantity=8)
+
+    assert (E.REPLACED, Decimal(101), Decimal(8)) == (found.ending, found.report.price, found.report.quantity)
+    assert OrderStatus.CANCELED is found.original.status
+    assert (Decimal(8), Decimal(0)) == at_the_venue(session)
+    assert name_of(session) == recorded(session, "two").replaces
+
+
+def test_the_same_replacement_again_makes_no_second_order(session):
+    first = session.adapter.replace("one", intent_id="two", price="101")
+    again = session.adapter.replace("one", intent_id="two", price="101")
+
+    assert (first.ending, first.report.venue_order_id) == (again.ending, again.report.venue_order_id)
+    assert 2 == len(session.venue.held)
+
+
+def test_another_replacement_under_the_same_name_is_a_conflict(session):
+    session.adapter.replace("one", intent_id="two", price="101")
+
+    with pytest.raises(OrderConflictError):
+        session.adapter.replace("one", intent_id="two", price="102")
+    with pytest.raises(OrderConflictError):
+        session.adapter.submit(order("two", price="101"))
+    with pytest.raises(OrderConflictError):
+        session.adapter.replace("one", intent_id="one", price="102")
+
+
+def test_a_native_replacement_is_one_request_that_names_the_order_it_replaces(native):
+    native.adapter.replace("one", intent_id="two", price="101")
+
+    assert [Operation.SUBMIT, Operation.REPLACE] == [
+        call for call in native.venue.calls if call in {Operation.SUBMIT, Operation.REPLACE, Operation.CANCEL}
+    ]
+    assert [None, "v1"] == [request.in_place_of for request in native.venue.received]
+
+
+def test_elsewhere_the_order_is_cancelled_before_the_new_one_leaves(anew):
+    anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert [Operation.SUBMIT, Operation.CANCEL, Operation.SUBMIT] == [
+        call for call in anew.venue.calls if call in {Operation.SUBMIT, Operation.CANCEL}
+    ]
+    assert "replacement_begun" in kinds(anew)
+
+
+def test_what_has_traded_is_never_placed_again(session):
+    ReplacingVenue.trade(session.venue, name_of(session), Decimal(3))
+
+    found = session.adapter.replace("one", intent_id="two", quantity=8)
+
+    assert (E.REPLACED, Decimal(5), Decimal(3)) == (found.ending, found.report.quantity, found.filled_quantity)
+    assert (Decimal(5), Decimal(3)) == at_the_venue(session)
+    assert Operation.REPLACE not in session.venue.calls
+
+
+def test_without_a_new_quantity_the_whole_of_the_old_one_is_meant(session):
+    ReplacingVenue.trade(session.venue, name_of(session), Decimal(3))
+    session.adapter.replace("one", intent_id="two", price="101")
+    ReplacingVenue.trade(session.venue, name_of(session, "two"), Decimal(2))
+
+    found = session.adapter.replace("two", intent_id="three", price="102")
+
+    assert (Decimal(5), Decimal(5)) == (found.report.quantity, found.filled_quantity)
+    assert (Decimal(5), Decimal(5)) == at_the_venue(session)
+
+
+def test_what_trades_while_it_is_cancelled_is_counted(anew):
+    def cancel_late(venue, reference):
+        ReplacingVenue.trade(venue, name_of(anew), Decimal(4))
+        return take_cancel()(venue, reference)
+
+    anew.venue.on_cancel(cancel_late)
+    found = anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert (Decimal(6), Decimal(4)) == (found.report.quantity, found.filled_quantity)
+    assert (Decimal(6), Decimal(4)) == at_the_venue(anew)
+
+
+def test_a_fill_of_all_of_it_during_the_cancel_leaves_nothing_to_place(anew):
+    def fill_instead(venue, reference):
+        ReplacingVenue.trade(venue, name_of(anew), TEN)
+        return take_cancel(cancels=False)(venue, reference)
+
+    anew.venue.on_cancel(fill_instead)
+
+    assert E.GONE_NOT_REPLACED is anew.adapter.replace("one", intent_id="two", price="101").ending
+    assert E.GONE_NOT_REPLACED is anew.adapter.replace("one", intent_id="two", price="101").ending
+    assert (S.NOT_PLACED, 1) == (recorded(anew, "two").state, len(anew.venue.held))
+
+
+@pytest.fixture
+def overlapping(desk):
+    """A session at a venue that replaces what has traded, all of it, whose preset accepts that."""
+    made = desk(ReplacingVenue(able(atomic=False)), rails=Rails(replace=ReplacePolicy(accepts_overlap=True)))
+    made.adapter.submit(order(quantity=TEN))
+
+    def trade_then_swap(venue, request):
+        venue.trade(name_of(made), Decimal(4))
+        return swap()(venue, request)
+
+    made.venue.on_replace(trade_then_swap)
+    return made
+
+
+def test_a_venue_that_would_place_twice_what_trades_is_not_asked_to_replace(desk):
+    session = desk(ReplacingVenue(able(atomic=False)))
+    session.adapter.submit(order(quantity=TEN))
+    session.adapter.replace("one", intent_id="two", price="101")
+
+    assert Operation.REPLACE not in session.venue.calls
+
+
+def test_what_traded_while_it_was_replaced_ends_the_new_order_rather_than_come_to_too_much(overlapping):
+    found = overlapping.adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.REPLACED, OrderStatus.CANCELED, Decimal(4)) == (found.ending, found.report.status, found.filled_quantity)
+    assert (Decimal(0), Decimal(4)) == at_the_venue(overlapping)
+    assert "replaced_too_much" in kinds(overlapping)
+
+
+def test_while_too_much_works_nothing_is_said_but_unknown(overlapping):
+    overlapping.venue.on_cancel(take_cancel(cancels=False))
+
+    with pytest.raises(OutcomeUnknownError, match="replace again to end it"):
+        overlapping.adapter.replace("one", intent_id="two", price="101")
+
+    assert OrderStatus.CANCELED is overlapping.adapter.replace("one", intent_id="two", price="101").report.status
+    assert (Decimal(0), Decimal(4)) == at_the_venue(overlapping)
+
+
+def test_a_request_that_arrives_twice_is_not_refused_by_its_own_doing(native):
+    def twice(venue, request):
+        venue.take_place(request)
+        return swap()(venue, request)
+
+    native.venue.on_replace(twice)
+    found = native.adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.REPLACED, []) == (found.ending, native.parts.ledger.latched())
+    assert (TEN, Decimal(0)) == at_the_venue(native)
+
+
+def test_a_venue_that_says_there_is_nothing_to_replace_while_the_order_works_has_not_replaced_it(native):
+    native.venue.on_replace(scripted.answer_with(NOTHING_TO_REPLACE, 404))
+
+    assert E.ORIGINAL_STANDS is native.adapter.replace("one", intent_id="two", price="101").ending
+    assert S.NOT_PLACED is recorded(native, "two").state
+
+
+def test_a_venue_that_refuses_leaves_the_original_standing(native):
+    native.venue.on_replace(reject(message="not now"))
+
+    found = native.adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.ORIGINAL_STANDS, OrderStatus.NEW, None) == (found.ending, found.original.status, found.report)
+    assert (TEN, Decimal(0)) == at_the_venue(native)
+
+
+def test_an_order_that_filled_first_is_gone_and_not_replaced(native):
+    def fill_first(venue, request):
+        venue.trade(name_of(native), TEN)
+        return swap()(venue, request)
+
+    native.venue.on_replace(fill_first)
+
+    assert E.GONE_NOT_REPLACED is native.adapter.replace("one", intent_id="two", price="101").ending
+    assert (Decimal(0), TEN) == at_the_venue(native)
+
+
+def test_a_lost_answer_is_found_out_and_never_sent_again(native):
+    native.venue.on_replace(swap_and_lose())
+
+    found = native.adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.REPLACED, 1) == (found.ending, native.venue.calls.count(Operation.REPLACE))
+    assert (TEN, Decimal(0)) == at_the_venue(native)
+
+
+def test_a_request_that_may_still_arrive_leaves_it_unknown_and_is_never_sent_again(native):
+    native.venue.on_replace(swap_and_lose(swapped=False))
+
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknownError, match="a late request could replace it"):
+            native.adapter.replace("one", intent_id="two", price="101")
+
+    assert (S.UNKNOWN, 1) == (recorded(native, "two").state, native.venue.calls.count(Operation.REPLACE))
+
+
+@pytest.mark.parametrize("by_fill", [True, False])
+def test_an_original_that_ended_otherwise_proves_that_it_was_not_replaced(native, by_fill):
+    native.venue.on_replace(swap_and_lose(swapped=False))
+    with pytest.raises(OutcomeUnknownError):
+        native.adapter.replace("one", intent_id="two", price="101")
+    if by_fill:
+        native.venue.trade(name_of(native), TEN)
+    else:
+        native.adapter.cancel("one")
+
+    assert E.GONE_NOT_REPLACED is native.adapter.replace("one", intent_id="two", price="101").ending
+    assert S.NOT_PLACED is recorded(native, "two").state
+
+
+def test_a_cancelled_original_proves_nothing_where_no_successor_is_told(desk):
+    session = desk(ReplacingVenue(able(tells_successor=False)))
+    session.adapter.submit(order(quantity=TEN))
+    session.venue.on_replace(swap_and_lose())
+    session.venue.on_lookup(scripted.show(), hide(), hide())
+
+    with pytest.raises(OutcomeUnknownError, match="does not say whether by that"):
+        session.adapter.replace("one", intent_id="two", price="101")
+
+    assert E.REPLACED is session.adapter.replace("one", intent_id="two", price="101").ending
+
+
+def test_a_successor_that_is_not_shown_yet_is_not_taken_for_absent(native):
+    native.venue.on_replace(swap_and_lose())
+    native.venue.on_lookup(scripted.show(), hide(), hide())
+
+    with pytest.raises(OutcomeUnknownError, match="took its place"):
+        native.adapter.replace("one", intent_id="two", price="101")
+
+    assert E.REPLACED is native.adapter.replace("one", intent_id="two", price="101").ending
+
+
+def test_a_request_that_never_left_leaves_everything_as_it_was(native):
+    native.venue.on_replace(*[not_sent()] * 3)
+
+    with pytest.raises(VenueUnavailableError):
+        native.adapter.replace("one", intent_id="two", price="101")
+
+    assert E.REPLACED is native.adapter.replace("one", intent_id="two", price="101").ending
+
+
+def test_a_halt_denies_a_replacement_before_anything_is_cancelled(session):
+    session.parts.ledger.latch("a test")
+
+    with pytest.raises(OrderDeniedError, match="KILL_SWITCH_LATCHED"):
+        session.adapter.replace("one", intent_id="two", price="101")
+
+    assert (TEN, Decimal(0)) == at_the_venue(session)
+    assert Operation.CANCEL not in session.venue.calls
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [({"price": "100.001"}, "PRICE_OFF_GRID"), ({"quantity": "0.0001"}, "QUANTITY_BELOW_MINIMUM")]
+)
+def test_an_order_that_would_be_denied_costs_no_other_its_life(session, change, reason):
+    with pytest.raises(OrderDeniedError, match=reason):
+        session.adapter.replace("one", intent_id="two", **change)
+
+    assert (TEN, Decimal(0)) == at_the_venue(session)
+
+
+def test_a_latch_set_between_the_cancel_and_the_new_order_leaves_none(anew):
+    def latch(venue, reference):
+        anew.parts.ledger.latch("a test")
+        return take_cancel()(venue, reference)
+
+    anew.venue.on_cancel(latch)
+    found = anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.GONE_NOT_REPLACED, (Decimal(0), Decimal(0))) == (found.ending, at_the_venue(anew))
+    assert "KILL_SWITCH_LATCHED" in found.why
+
+
+def test_what_a_latch_kept_from_being_placed_is_placed_when_asked_for_again(anew):
+    anew.venue.on_cancel(scripted.first(lambda: anew.parts.ledger.latch("a test"), take_cancel()))
+    anew.adapter.replace("one", intent_id="two", price="101")
+    anew.parts.ledger.release("somebody", "a test")
+
+    assert E.REPLACED is anew.adapter.replace("one", intent_id="two", price="101").ending
+    assert (TEN, Decimal(0)) == at_the_venue(anew)
+
+
+@pytest.mark.parametrize("step", [time_out_before(), take_cancel(cancels=False)])
+def test_while_the_original_works_on_nothing_is_placed(anew, step):
+    anew.venue.on_cancel(step)
+
+    with pytest.raises(OutcomeUnknownError, match="nothing was placed"):
+        anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert (TEN, Decimal(0)) == at_the_venue(anew)
+    assert E.REPLACED is anew.adapter.replace("one", intent_id="two", price="101").ending
+    assert (TEN, Decimal(0)) == at_the_venue(anew)
+
+
+def test_a_rejected_new_order_is_gone_and_not_replaced(anew):
+    anew.venue.on_submit(reject())
+
+    found = anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.GONE_NOT_REPLACED, S.REJECTED) == (found.ending, recorded(anew, "two").state)
+
+
+def test_an_unknown_new_order_is_found_out_by_replacing_again(anew):
+    anew.venue.on_submit(time_out_after())
+    anew.venue.on_lookup(*[scripted.show()] * 2, hide(), hide())
+
+    with pytest.raises(OutcomeUnknownError):
+        anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert E.REPLACED is anew.adapter.replace("one", intent_id="two", price="101").ending
+    assert 2 == len(anew.venue.received)
+
+
+def test_a_second_replacement_of_one_order_waits_for_the_first(anew):
+    anew.venue.on_cancel(take_cancel(cancels=False))
+    with pytest.raises(OutcomeUnknownError):
+        anew.adapter.replace("one", intent_id="two", price="101")
+
+    with pytest.raises(OrderDeniedError, match="REPLACE_UNDER_WAY"):
+        anew.adapter.replace("one", intent_id="three", price="102")
+
+    anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert (TEN, Decimal(0)) == at_the_venue(anew)
+
+
+def test_an_order_that_had_ended_before_is_gone_and_nothing_is_sent(session):
+    session.adapter.cancel("one")
+
+    assert E.GONE_NOT_REPLACED is session.adapter.replace("one", intent_id="two", price="101").ending
+    assert None is session.adapter.ledger.find(name_of(session, "two"))
+
+
+def test_an_order_of_which_nobody_knows_whether_it_exists_is_not_replaced(anew):
+    anew.venue.on_submit(time_out_before())
+    with pytest.raises(OutcomeUnknownError):
+        anew.adapter.submit(order("unknown"))
+
+    with pytest.raises(OrderDeniedError, match="REPLACE_ORIGINAL_UNKNOWN"):
+        anew.adapter.replace("unknown", intent_id="two", price="101")
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({}, "nothing is to change"),
+        ({"price": 0}, "price"),
+        ({"stop_price": 90}, "stop_price is given"),
+        ({"quantity": "-1"}, "quantity"),
+    ],
+)
+def test_a_change_that_cannot_be_meant_is_denied(session, change, word):
+    with pytest.raises(InvalidOrderError, match=word):
+        session.adapter.replace("one", intent_id="two", **change)
+
+
+def test_less_than_has_traded_is_denied(session):
+    ReplacingVenue.trade(session.venue, name_of(session), Decimal(6))
+
+    with pytest.raises(OrderDeniedError, match="REPLACE_QUANTITY_TRADED"):
+        session.adapter.replace("one", intent_id="two", quantity=5)
+
+    assert (Decimal(4), Decimal(6)) == at_the_venue(session)
+
+
+def test_a_dead_session_in_the_middle_of_a_replacement_is_recovered(desk, native):
+    class Died(BaseException):
+        pass
+
+    def die(venue, request):
+        venue.take_place(request)
+        raise Died
+
+    native.venue.on_replace(die)
+    with pytest.raises(Died):
+        native.adapter.replace("one", intent_id="two", price="101")
+    native.die()
+    after = desk()
+
+    assert E.REPLACED is after.adapter.replace("one", intent_id="two", price="101").ending
+    assert 2 == len(after.venue.held)
+
+
+def test_a_price_that_the_order_does_not_have_is_denied(session):
+    session.venue.on_submit(accept())
+    session.adapter.submit(Order.market(scripted.SYMBOL, "buy", quantity=1, intent_id="market"))
+
+    with pytest.raises(InvalidOrderError, match="price is given"):
+        session.adapter.replace("market", intent_id="two", price="101")
