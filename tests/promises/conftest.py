@@ -12,14 +12,20 @@ import pytest
 
 from logos_alpaca.simulator import AlpacaSimulator
 from logos_ccxt.binance.simulator import BinanceSimulator
+from logos_ccxt.kraken.simulator import KrakenSimulator
 from logos_core import Adapter
 from logos_core.testing.server import HttpRequest, HttpResponse, LoopbackServer, VenueApp
 from logos_oanda.simulator import ACCOUNT, OandaSimulator
 
-VENUES = ("alpaca", "oanda", "ccxt:binance")
-SYMBOLS = {"alpaca": "AAPL", "oanda": "EUR_USD", "ccxt:binance": "BTC/USDT"}
-RESTING_PRICES = {"alpaca": "10", "oanda": "0.5", "ccxt:binance": "1000"}
-_CREDENTIALS = {"alpaca": ("key_id", "secret_key"), "oanda": ("token",), "ccxt:binance": ("api_key", "secret")}
+VENUES = ("alpaca", "oanda", "ccxt:binance", "ccxt:kraken")
+SYMBOLS = {"alpaca": "AAPL", "oanda": "EUR_USD", "ccxt:binance": "BTC/USDT", "ccxt:kraken": "BTC/USD"}
+RESTING_PRICES = {"alpaca": "10", "oanda": "0.5", "ccxt:binance": "1000", "ccxt:kraken": "1000"}
+_CREDENTIALS = {
+    "alpaca": ("key_id", "secret_key"),
+    "oanda": ("token",),
+    "ccxt:binance": ("api_key", "secret"),
+    "ccxt:kraken": ("api_key", "secret"),
+}
 
 
 class Desk:
@@ -70,6 +76,8 @@ class Desk:
 def _simulator(venue: str) -> VenueApp:
     if venue == "alpaca":
         return AlpacaSimulator(requests_per_minute=None)
+    if venue == "ccxt:kraken":
+        return KrakenSimulator(counter_max=None)
     return OandaSimulator(fee_rate=Decimal("0.001")) if venue == "oanda" else BinanceSimulator()
 
 

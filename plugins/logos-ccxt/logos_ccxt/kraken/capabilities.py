@@ -1,6 +1,16 @@
 """What Kraken spot can do, each fact with its source."""
 
-from logos_core.capabilities import Capabilities, Expiry, ExpiryKind, IdProfile, RateLimit, Uniqueness
+from logos_core.capabilities import (
+    Capabilities,
+    Expiry,
+    ExpiryKind,
+    Features,
+    IdProfile,
+    PositionKind,
+    PositionView,
+    RateLimit,
+    Uniqueness,
+)
 from logos_core.orders import OrderType, TimeInForce
 
 DEADLINE_S = 5.0
@@ -14,7 +24,10 @@ KRAKEN = Capabilities(
     # A market order carries no time in force on the wire: it trades what is there and the rest ends, which is IOC.
     times_in_force={
         OrderType.MARKET: (TimeInForce.IOC,),
-        OrderType.LIMIT: (TimeInForce.GTC, TimeInForce.IOC),
+        OrderType.LIMIT: (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.GTD),
+        OrderType.STOP: (TimeInForce.GTC,),
+        OrderType.STOP_LIMIT: (TimeInForce.GTC,),
+        OrderType.TRAILING_STOP: (TimeInForce.GTC,),
     },
     client_ids=IdProfile(
         field_name="cl_ord_id",
@@ -57,8 +70,26 @@ KRAKEN = Capabilities(
     ),
     transaction_log=False,
     paper=False,
+    # Reducing a position, which exists on margin only, and linked orders have no counterpart in the spot account.
+    features=Features(
+        post_only={OrderType.LIMIT: (TimeInForce.GTC, TimeInForce.GTD)},
+        trail_amount={OrderType.TRAILING_STOP: (TimeInForce.GTC,)},
+        trail_percent={OrderType.TRAILING_STOP: (TimeInForce.GTC,)},
+        sources={
+            "post_only": f"{_ADD_ORDER}, oflags: post, available when ordertype = limit",
+            "trail_amount": f"{_ADD_ORDER}, price of a trailing-stop: relative, with the prefix +",
+            "trail_percent": f"{_ADD_ORDER}, the same with the suffix %",
+        },
+    ),
+    positions=PositionView(
+        kind=PositionKind.BY_ASSET,
+        sources={
+            "kind": f"{_DOCS}, rest-api/get-extended-balance: the balance by asset, what orders hold of it included",
+            "symbols": "inferred that fees are booked at once; interest of Kraken Rewards shows as a difference",
+        },
+    ),
     sources={
-        "times_in_force": f"{_ADD_ORDER}, timeinforce: GTC, IOC, GTD",
+        "times_in_force": f"{_ADD_ORDER}, timeinforce: GTC, IOC, GTD; inferred that an order with a trigger rests until cancelled",
         "client_ids": "see its own sources",
         "expiry": "see its own sources",
         "rate_limit": "see its own sources",

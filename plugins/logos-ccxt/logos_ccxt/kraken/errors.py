@@ -61,6 +61,7 @@ REFUSALS = (
     Refusal("EOrder:Tick size check failed", Category.INVALID_ORDER, f"{_PAGE}: no multiple of tick_size"),
     Refusal("EOrder:Invalid price(:.*)?", Category.INVALID_ORDER, f"{_PAGE}; ccxt 4.5.90, kraken.py"),
     Refusal("EOrder:Orders limit exceeded", Category.INVALID_ORDER, f"{_PAGE}: too many open orders"),
+    Refusal("EOrder:Post only order", Category.INVALID_ORDER, "third-party statements: a post-only order that would trade"),
     Refusal("EOrder:Cannot open (opposing )?position", Category.INVALID_ORDER, _MARGIN),
     Refusal("EOrder:Margin (allowance exceeded|level too low|position size exceeded)", Category.INVALID_ORDER, _MARGIN),
     Refusal("EOrder:Insufficient margin", Category.INVALID_ORDER, _MARGIN),

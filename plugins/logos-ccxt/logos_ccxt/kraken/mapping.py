@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from logos_ccxt.reading import EPOCH, integer, json_object, known, number, text
+from logos_ccxt.reading import EPOCH, integer, json_object, known, milliseconds, number, text
 from logos_core.hookspecs import BadAnswerError, Position
 from logos_core.orders import (
     Execution,
@@ -27,28 +27,37 @@ from logos_core.orders import (
 Rows = dict[str, Mapping[str, Any]]
 """Orders or trades by Kraken's own id."""
 
-TYPES = {
-    "market": OrderType.MARKET,
-    "stop-loss": OrderType.MARKET,
-    "take-profit": OrderType.MARKET,
-    "trailing-stop": OrderType.MARKET,
-    "settle-position": OrderType.MARKET,
-    "limit": OrderType.LIMIT,
-    "iceberg": OrderType.LIMIT,
-    "stop-loss-limit": OrderType.LIMIT,
-    "take-profit-limit": OrderType.LIMIT,
-    "trailing-stop-limit": OrderType.LIMIT,
+WIRE_TYPES = {
+    OrderType.MARKET: "market",
+    OrderType.LIMIT: "limit",
+    OrderType.STOP: "stop-loss",
+    OrderType.STOP_LIMIT: "stop-loss-limit",
+    OrderType.TRAILING_STOP: "trailing-stop",
 }
-"""Every type Kraken names, by what it is once it trades. From here only market and limit are sent; a person's stop order on the same
-account must not make the account unreadable. `raw` keeps the venue's own word."""
-AT_ITS_PRICE = frozenset({"limit", "iceberg"})
-"""The types whose limit stands in `descr.price`; of the others that is what triggers them."""
+"""What each type of order is called when it is sent."""
+TYPES = {
+    **{word: kind for kind, word in WIRE_TYPES.items()},
+    "take-profit": OrderType.MARKET,
+    "settle-position": OrderType.MARKET,
+    "iceberg": OrderType.LIMIT,
+    "take-profit-limit": OrderType.LIMIT,
+    "trailing-stop-limit": OrderType.TRAILING_STOP,
+}
+"""Every type Kraken names. Some are never sent from here: what a person has ordered on the same account must not make it unreadable.
+`raw` keeps the venue's own word."""
 
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 STATUSES = ("pending", "open", "closed", "canceled", "expired")
 
 _CLIENT_ORDER_ID = re.compile(r"[!-~]{1,18}")
-_ADDED = re.compile(r"(?P<type>buy|sell) (?P<vol>[0-9.]+) (?P<pair>\S+) @ (?P<ordertype>market|limit)(?: (?P<price>[0-9.]+))?")
+_ADDED = re.compile(
+    r"(?P<type>buy|sell) (?P<volume>[0-9.]+) (?P<pair>\S+) @ "
+    r"(?:market|limit (?P<price>[0-9.]+)|stop loss (?P<stop>[0-9.]+)(?: -> limit (?P<then>[0-9.]+))?"
+    r"|trailing stop \+(?P<trail>[0-9.]+)(?P<percent>%?))"
+)
+"""How Kraken describes an order (docs.kraken.com, rest-api/add-order; ccxt 4.5.90, kraken.py, parse_order)."""
+_TRAIL = re.compile(r"\+(?P<trail>[0-9.]+)(?P<percent>%?)")
+_ABSOLUTE = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def wire_fields(request: OrderRequest, market_id: str) -> dict[str, str]:
@@ -58,20 +67,35 @@ def wire_fields(request: OrderRequest, market_id: str) -> dict[str, str]:
     """
     if not _CLIENT_ORDER_ID.fullmatch(request.client_order_id):
         raise ValueError(f"client_order_id is {request.client_order_id!r}; Kraken takes 1 to 18 ASCII characters")
+    if request.quantity is None:
+        raise ValueError("an order by notional is not sent from here")
     fields = {
         "pair": market_id,
         "type": request.side.value,
-        "ordertype": request.order_type.value,
+        "ordertype": WIRE_TYPES[request.order_type],
         "volume": plain(request.quantity),
         "cl_ord_id": request.client_order_id,
-        "oflags": "fciq",
+        "oflags": "fciq,post" if request.post_only else "fciq",
+        **_prices(request),
     }
     if request.order_type is OrderType.LIMIT:
-        if request.price is None:
-            raise ValueError("a limit order needs a price")
-        fields["price"] = plain(request.price)
         fields["timeinforce"] = request.time_in_force.value.upper()
+    if request.expires_at is not None:
+        fields["expiretm"] = str(milliseconds(request.expires_at) // 1000)
     return fields
+
+
+def _prices(request: OrderRequest) -> dict[str, str]:
+    """Return the one or two prices of an order: of a triggered one, the first is what triggers it."""
+    first, second = request.price, None
+    if request.stop_price is not None:
+        first, second = request.stop_price, request.price
+    if request.trail_amount is not None:
+        return {"price": f"+{plain(request.trail_amount)}"}
+    if request.trail_percent is not None:
+        return {"price": f"+{plain(request.trail_percent)}%"}
+    given = {"price": first, "price2": second}
+    return {name: plain(value) for name, value in given.items() if value is not None}
 
 
 def rfc3339(moment: datetime) -> str:
@@ -94,23 +118,44 @@ def added(body: object, request: OrderRequest, pair: str) -> ExecutionReport:
         raise BadAnswerError(f"txid is {ids!r}, not one id")
     words = text(json_object(result.get("descr")), "order")
     found = _ADDED.fullmatch(words)
-    if found is None or found["pair"] != pair or (found["ordertype"] == "limit") is (found["price"] is None):
+    if found is None or found["pair"] != pair:
         raise BadAnswerError(f"the answer describes {words!r}")
-    said = found.groupdict()
+    said = {name: value for name, value in found.groupdict().items() if value is not None}
+    trail_amount, trail_percent = _trail(said)
+    limit = "then" if "then" in said else "price"
     return ExecutionReport(
         client_order_id=request.client_order_id,
         venue_order_id=ids[0],
         symbol=request.symbol,
         side=SIDES[said["type"]],
-        order_type=TYPES[said["ordertype"]],
-        quantity=number(said, "vol"),
-        price=None if said["price"] is None else number(said, "price"),
+        order_type=_described_type(said),
+        quantity=number(said, "volume"),
+        price=number(said, limit) if limit in said else None,
+        stop_price=number(said, "stop") if "stop" in said else None,
+        trail_amount=trail_amount,
+        trail_percent=trail_percent,
         time_in_force=None,
         status=OrderStatus.PENDING_NEW,
         filled_quantity=Decimal(0),
         average_price=None,
         raw=result,
     )
+
+
+def _described_type(said: Mapping[str, str]) -> OrderType:
+    if "trail" in said:
+        return OrderType.TRAILING_STOP
+    if "stop" in said:
+        return OrderType.STOP_LIMIT if "then" in said else OrderType.STOP
+    return OrderType.LIMIT if "price" in said else OrderType.MARKET
+
+
+def _trail(said: Mapping[str, str]) -> tuple[Decimal | None, Decimal | None]:
+    """Return how far a trailing stop follows: by an amount, or by a percentage."""
+    if "trail" not in said:
+        return None, None
+    distance = number(said, "trail")
+    return (None, distance) if said["percent"] else (distance, None)
 
 
 def report(order_id: str, body: object, symbol_of: Callable[[str], str]) -> ExecutionReport:
@@ -120,14 +165,21 @@ def report(order_id: str, body: object, symbol_of: Callable[[str], str]) -> Exec
     filled = number(order, "vol_exec")
     quantity = number(order, "vol")
     status = _status(order, quantity, filled)
+    order_type = known(TYPES, described, "ordertype")
+    price, stop_price = _priced(order, described, order_type)
+    trailing = _TRAIL.fullmatch(text(described, "price")) if order_type is OrderType.TRAILING_STOP else None
+    trail_amount, trail_percent = _trail(trailing.groupdict() if trailing else {})
     return ExecutionReport(
         client_order_id=client_order_id(order),
         venue_order_id=order_id,
         symbol=symbol_of(text(described, "pair")),
         side=known(SIDES, described, "type"),
-        order_type=known(TYPES, described, "ordertype"),
+        order_type=order_type,
         quantity=quantity,
-        price=_price(order, described),
+        price=price,
+        stop_price=stop_price,
+        trail_amount=trail_amount,
+        trail_percent=trail_percent,
         time_in_force=None,
         status=status,
         filled_quantity=filled,
@@ -157,12 +209,26 @@ def _status(order: Mapping[str, Any], quantity: Decimal, filled: Decimal) -> Ord
     return {"pending": OrderStatus.PENDING_NEW, "canceled": OrderStatus.CANCELED, "expired": OrderStatus.EXPIRED}[word]
 
 
-def _price(order: Mapping[str, Any], described: Mapping[str, Any]) -> Decimal | None:
-    word = text(described, "ordertype")
-    if word in AT_ITS_PRICE:
-        return number(described, "price")
-    # Until it is triggered, the limit of another type may stand there as a distance, such as +5%.
-    return number(order, "limitprice") or None if TYPES.get(word) is OrderType.LIMIT else None
+def _priced(order: Mapping[str, Any], described: Mapping[str, Any], order_type: OrderType) -> tuple[Decimal | None, Decimal | None]:
+    """Return the limit and the stop price of an order.
+
+    Somebody else may have given a price as a distance, such as +5%; then what it has come to stands in the order itself.
+    """
+    if text(described, "ordertype") in {"limit", "iceberg"}:
+        return number(described, "price"), None
+    limit = _absolute(described, "price2", order, "limitprice") if text(described, "ordertype").endswith("limit") else None
+    if order_type is OrderType.TRAILING_STOP:
+        return limit, number(order, "stopprice") or None
+    if order_type in {OrderType.STOP, OrderType.STOP_LIMIT}:
+        return limit, _absolute(described, "price", order, "stopprice")
+    return limit, None
+
+
+def _absolute(described: Mapping[str, Any], name: str, order: Mapping[str, Any], otherwise: str) -> Decimal | None:
+    value = described.get(name)
+    if isinstance(value, str) and _ABSOLUTE.fullmatch(value):
+        return Decimal(value) or None
+    return number(order, otherwise) or None
 
 
 def execution(trade_id: str, body: object, market_of: Callable[[str], tuple[str, str]], client_order_id: str | None) -> Execution:
@@ -206,7 +272,11 @@ def instrument(body: object, symbol: str, base: str, quote: str) -> Instrument:
 
 def positions(body: object, code_of: Callable[[str], str]) -> tuple[Position, ...]:
     """Return what an account holds, free or held for orders."""
-    held = {code_of(asset): number(json_object(row), "balance") for asset, row in json_object(body).items()}
+    held: dict[str, Decimal] = {}
+    for asset, row in json_object(body).items():
+        # What earns by itself is traded under the plain name (docs.kraken.com, rest-api/get-extended-balance).
+        code = code_of(asset.removesuffix(".F"))
+        held[code] = held.get(code, Decimal(0)) + number(json_object(row), "balance")
     return tuple(Position(symbol=asset, quantity=quantity) for asset, quantity in sorted(held.items()) if quantity)
 
 

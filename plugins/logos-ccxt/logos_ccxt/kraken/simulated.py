@@ -10,10 +10,20 @@ from logos_core.testing.exchange import (
     OrderRequest,
     OrderStatus,
     OrderType,
+    Side,
     SimulatedExecution,
     SimulatedInstrument,
     SimulatedOrder,
 )
+
+WIRE_TYPES = {
+    "market": OrderType.MARKET,
+    "limit": OrderType.LIMIT,
+    "stop-loss": OrderType.STOP,
+    "stop-loss-limit": OrderType.STOP_LIMIT,
+    "trailing-stop": OrderType.TRAILING_STOP,
+}
+"""The types of order that are simulated."""
 
 NAMES = {"BTC": ("XXBT", "XBT"), "ETH": ("XETH", "ETH"), "USD": ("ZUSD", "USD"), "EUR": ("ZEUR", "EUR")}
 """What ccxt calls an asset, what Kraken calls it, and Kraken's other name."""
@@ -60,14 +70,35 @@ def _price(number: Decimal, instrument: SimulatedInstrument) -> str:
 
 
 def description(request: OrderRequest, instrument: SimulatedInstrument) -> str:
-    """Return an order in words."""
-    words = f"{request.side.value} {_volume(request.quantity, instrument)} {altname(instrument)} @ {request.type.value}"
-    return words if request.price is None else f"{words} {_price(request.price, instrument)}"
+    """Return an order in words (quoted, of parse_order)."""
+    volume = _volume(request.quantity or Decimal(0), instrument)
+    first, second = prices(request, instrument)
+    words = {
+        OrderType.MARKET: "market",
+        OrderType.LIMIT: f"limit {first}",
+        OrderType.STOP: f"stop loss {first}",
+        OrderType.STOP_LIMIT: f"stop loss {first} -> limit {second}",
+        OrderType.TRAILING_STOP: f"trailing stop {first}",
+    }
+    return f"{request.side.value} {volume} {altname(instrument)} @ {words[request.type]}"
+
+
+def prices(request: OrderRequest, instrument: SimulatedInstrument) -> tuple[str, str]:
+    """Return an order's first and second price, as they were given."""
+    if request.trail_amount is not None:
+        return f"+{_price(request.trail_amount, instrument)}", "0"
+    if request.trail_percent is not None:
+        return f"+{request.trail_percent:.4f}%", "0"
+    given = [value for value in (request.stop_price, request.price) if value is not None]
+    first, second = ([_price(value, instrument) for value in given] + ["0", "0"])[:2]
+    return first, second
 
 
 def order(held: SimulatedOrder, instrument: SimulatedInstrument) -> dict[str, Any]:
     """Return one row of OpenOrders or ClosedOrders."""
     request, filled = held.request, held.filled_quantity
+    first, second = prices(request, instrument)
+    word = next(word for word, kind in WIRE_TYPES.items() if kind is request.type)
     row: dict[str, Any] = {
         "refid": None,
         "userref": None,
@@ -75,30 +106,39 @@ def order(held: SimulatedOrder, instrument: SimulatedInstrument) -> dict[str, An
         "status": _status(held),
         "opentm": seconds(held.created_at),
         "starttm": 0,
-        "expiretm": 0,
+        "expiretm": 0 if request.expires_at is None else int(request.expires_at.timestamp()),
         "descr": {
             "pair": altname(instrument),
             "type": request.side.value,
-            "ordertype": request.type.value,
-            "price": "0" if request.price is None else _price(request.price, instrument),
-            "price2": "0",
+            "ordertype": word,
+            "price": first,
+            "price2": second,
             "leverage": "none",
             "order": description(request, instrument),
             "close": "",
         },
-        "vol": _volume(request.quantity, instrument),
+        "vol": _volume(held.quantity, instrument),
         "vol_exec": _volume(filled, instrument),
         "cost": f"{held.filled_notional:.5f}",
         "fee": f"{sum((item.fee[0] for item in held.executions), Decimal(0)):.5f}",
         "price": _price(held.average_price or Decimal(0), instrument),
-        "stopprice": "0.00000",
+        "stopprice": _price(_stop(held), instrument),
         "limitprice": "0.00000",
-        "misc": "",
-        "oflags": "fciq",
+        "misc": "stopped" if held.triggered else "",
+        "oflags": "fciq,post" if request.post_only else "fciq",
     }
     if not held.is_open:
         row |= {"closetm": seconds(held.updated_at), "reason": REASONS.get(held.reason or "", held.reason)}
     return row
+
+
+def _stop(held: SimulatedOrder) -> Decimal:
+    """Return where an order triggers now: a trailing stop follows the best price."""
+    request, best = held.request, held.high_water_mark
+    if request.type is not OrderType.TRAILING_STOP or best is None:
+        return request.stop_price or Decimal(0)
+    distance = request.trail_amount if request.trail_amount is not None else best * (request.trail_percent or Decimal(0)) / 100
+    return best - distance if request.side is Side.SELL else best + distance
 
 
 def _status(held: SimulatedOrder) -> str:

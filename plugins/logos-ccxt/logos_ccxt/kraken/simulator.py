@@ -4,8 +4,8 @@ Sources: *docs* are the pages of docs.kraken.com, named by their last part; *quo
 *inferred* is a belief that none of them confirms. A belief that could cost money is a constructor argument, so that a test can hold
 the opposite one.
 
-Left out: triggered and iceberg orders, leverage, conditional closes, scheduled starts, GTD, volumes in the quote asset, amends, batches,
-the trading counter per pair. Each is refused or absent, never half done.
+Left out: take-profit and iceberg orders, trailing stops with a limit, prices relative to the market, leverage, conditional closes,
+scheduled starts, volumes in the quote asset, amends, batches, the trading counter per pair. Each is refused or absent, never half done.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from logos_ccxt.kraken import simulated
 from logos_core.testing.exchange import (
+    BadExpiry,
     BadPrice,
     BadQuantity,
     DuplicateClientOrderId,
     Exchange,
+    ExecutionKind,
     InsufficientFunds,
     NotCancelable,
     OrderNotFound,
@@ -39,6 +41,7 @@ from logos_core.testing.exchange import (
     SimulatedInstrument,
     SimulatedOrder,
     TimeInForce,
+    WouldTake,
 )
 from logos_core.testing.server import HttpRequest, HttpResponse
 
@@ -47,20 +50,12 @@ DEADLINE_DEFAULT_S = 5.0  # docs, websocket-v2/add_order; errors speak of a defa
 NUMBER = re.compile(r"\d{1,20}(\.\d{1,20})?")
 UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")  # docs, spot-clordid
 FREE_TEXT = re.compile(r"[ -~]{1,18}")  # docs, spot-clordid
-TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC}
+TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "GTD": TimeInForce.GTD}
+TRAIL = re.compile(r"\+(\d{1,20}(?:\.\d{1,20})?)(%?)")
 ORDER_FIELDS = {
-    "nonce",
-    "pair",
-    "type",
-    "ordertype",
-    "volume",
-    "price",
-    "cl_ord_id",
-    "oflags",
-    "timeinforce",
-    "deadline",
+    "nonce", "pair", "type", "ordertype", "volume", "price", "price2", "cl_ord_id", "oflags", "timeinforce", "expiretm", "deadline",
     "validate",
-}
+}  # fmt: skip
 HTML_PAGE = b"<html><head><title>api.kraken.com</title></head><body>Web server is returning an unknown error.</body></html>"
 
 _Fields: TypeAlias = Mapping[str, str]
@@ -266,22 +261,24 @@ class KrakenSimulator:
 
     def _read_order(self, fields: _Fields) -> OrderRequest:
         left_out = sorted(fields.keys() - ORDER_FIELDS)
-        if left_out or fields.get("oflags", "fciq") != "fciq":
+        flags = set(fields.get("oflags", "fciq").split(","))
+        if left_out or not flags <= {"fciq", "post"}:
             raise _RefusedError(f"EGeneral:Invalid arguments:{(left_out or ['oflags'])[0]}")
-        kind = _choice(fields, "ordertype", {"limit": OrderType.LIMIT, "market": OrderType.MARKET})
-        limited = kind is OrderType.LIMIT
-        lasts = _choice(fields, "timeinforce", TIMES_IN_FORCE, "GTC") if limited else TimeInForce.IOC
+        kind = _choice(fields, "ordertype", simulated.WIRE_TYPES)
         client_order_id = fields.get("cl_ord_id")
         if client_order_id is not None and not (FREE_TEXT.fullmatch(client_order_id) or UUID.fullmatch(client_order_id)):
             raise _RefusedError("EGeneral:Invalid arguments:cl_ord_id")
+        if "post" in flags and kind is not OrderType.LIMIT:
+            raise _RefusedError("EGeneral:Invalid arguments:oflags")
         return OrderRequest(
             symbol=self._instrument(fields.get("pair", "")).symbol,
             side=_choice(fields, "type", {"buy": Side.BUY, "sell": Side.SELL}),
             type=kind,
             quantity=_number(fields, "volume"),
-            price=_number(fields, "price") if limited else None,
-            time_in_force=lasts,
             client_order_id=client_order_id,
+            post_only="post" in flags,
+            **_lasting(fields, kind),
+            **_prices(fields, kind),
         )
 
     def _cancel_order(self, fields: _Fields) -> object:
@@ -314,7 +311,8 @@ class KrakenSimulator:
         return [order for order in self.exchange.orders() if self._is_visible(order.created_at)]
 
     def _trades_history(self, fields: _Fields) -> object:
-        trades = [item for item in self.exchange.executions() if _between(fields, item.time) and self._is_visible(item.time)]
+        told = [item for item in self.exchange.executions() if item.kind is ExecutionKind.TRADE]
+        trades = [item for item in told if _between(fields, item.time) and self._is_visible(item.time)]
         page = _page(fields, trades[::-1])
         return {"trades": {item.trade_id: self._trade(item) for item in page}, "count": len(trades)}
 
@@ -412,6 +410,10 @@ def _explain(refusal: Refusal) -> _RefusedError:
     match refusal:
         case InsufficientFunds():
             return _RefusedError("EOrder:Insufficient funds")
+        case WouldTake():
+            return _RefusedError("EOrder:Post only order")  # third-party statements
+        case BadExpiry():
+            return _RefusedError("EGeneral:Invalid arguments:expiretm")
         case BadPrice(rule="price_tick"):
             return _RefusedError("EOrder:Tick size check failed")
         case BadPrice():
@@ -426,10 +428,47 @@ def _explain(refusal: Refusal) -> _RefusedError:
 
 
 def _fields(request: HttpRequest) -> _Fields:
+    """Return the parameters, from a form or from JSON (docs, guides/spot-rest-intro)."""
     try:
-        return request.form()
-    except UnicodeDecodeError:
+        if request.headers.get("content-type") != "application/json":
+            return request.form()
+        body = request.json()
+    except ValueError:
         return {}
+    return {name: str(value) for name, value in body.items()} if isinstance(body, dict) else {}
+
+
+def _lasting(fields: _Fields, kind: OrderType) -> dict[str, Any]:
+    """Return how long an order may wait. What trades at the market takes what is there."""
+    if kind is not OrderType.LIMIT:
+        if fields.keys() & {"timeinforce", "expiretm"}:  # inferred
+            raise _RefusedError("EGeneral:Invalid arguments:timeinforce")
+        return {"time_in_force": TimeInForce.GTC if kind is OrderType.STOP_LIMIT else TimeInForce.IOC}
+    lasts = _choice(fields, "timeinforce", TIMES_IN_FORCE, "GTC")
+    if (lasts is TimeInForce.GTD) is not ("expiretm" in fields):
+        raise _RefusedError("EGeneral:Invalid arguments:expiretm")
+    ends = _integer(fields, "expiretm", 0)
+    return {"time_in_force": lasts, "expires_at": datetime.fromtimestamp(ends, UTC) if ends else None}
+
+
+def _prices(fields: _Fields, kind: OrderType) -> dict[str, Any]:
+    """Return the prices of an order, each under what it is (docs, add-order, price and price2)."""
+    names = {
+        OrderType.MARKET: {},
+        OrderType.LIMIT: {"price": "price"},
+        OrderType.STOP: {"price": "stop_price"},
+        OrderType.STOP_LIMIT: {"price": "stop_price", "price2": "price"},
+        OrderType.TRAILING_STOP: {"price": "trail"},
+    }[kind]
+    surplus = sorted((fields.keys() & {"price", "price2"}) - names.keys())
+    if surplus:
+        raise _RefusedError(f"EGeneral:Invalid arguments:{surplus[0]}")
+    if kind is not OrderType.TRAILING_STOP:
+        return {name: _number(fields, given) for given, name in names.items()}
+    found = TRAIL.fullmatch(fields.get("price", ""))
+    if found is None:
+        raise _RefusedError("EGeneral:Invalid arguments:price")
+    return {"trail_percent" if found[2] else "trail_amount": Decimal(found[1])}
 
 
 def _choice(fields: _Fields, name: str, choices: Mapping[str, Any], default: str = "") -> Any:

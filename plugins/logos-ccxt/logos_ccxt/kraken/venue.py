@@ -10,8 +10,10 @@ Rules:
 """
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import ccxt
@@ -34,6 +36,7 @@ from logos_core.hookspecs import (
     PreparedOrder,
     ReconcileRequest,
     UnknownSymbolError,
+    UnsupportedOrderError,
     VenueIdentity,
     VenueSnapshot,
     View,
@@ -43,6 +46,8 @@ from logos_core.orders import Execution, ExecutionReport, Instrument, OrderReque
 from logos_core.venues import VenueSettings
 
 MAX_PAGES = 200
+TRAIL_STEP = Decimal("0.0001")
+"""How fine a percentage is: inferred from how Kraken writes one, in an answer that ccxt quotes."""
 CLOCKS_APART = timedelta(minutes=1)
 """More than our clock and the venue's may differ: a deadline that is that far off is refused."""
 OVERLAP = timedelta(minutes=2)
@@ -51,7 +56,13 @@ ENVIRONMENTS = {"api.kraken.com": "live", **LOOPBACK}
 
 
 class KrakenVenue:
-    """One Kraken spot account."""
+    """One Kraken spot account.
+
+    Its calls may overlap, although requests under one key take turns. What ccxt notes of the last request on the client is only ever
+    written, the tables of markets are replaced as a whole, and an answer is read from the response in its own thread.
+    """
+
+    concurrent = True
 
     def __init__(self, settings: VenueSettings) -> None:
         self._wire = settings.wire
@@ -60,6 +71,7 @@ class KrakenVenue:
         self._exchange = guarded_exchange(settings)
         self._exchange.incrementing_nonce = lambda: self._turns.draw(self._exchange.milliseconds())
         self._environment = environment_of(self._exchange.urls["api"]["private"])
+        self._loading = threading.Lock()
         self._unlisted: set[str] = set()
 
     @venue_hook
@@ -83,6 +95,10 @@ class KrakenVenue:
 
     @venue_hook
     def prepare(self, request: OrderRequest) -> PreparedOrder:
+        if request.expires_at is not None and request.expires_at.microsecond:
+            raise UnsupportedOrderError("expires_at goes in whole seconds")
+        if request.trail_percent is not None and request.trail_percent % TRAIL_STEP:
+            raise UnsupportedOrderError(f"trail_percent goes in steps of {TRAIL_STEP}")
         return PreparedOrder(request=request, wire=mapping.wire_fields(request, self._market(request.symbol)["id"]))
 
     @venue_hook
@@ -229,7 +245,9 @@ class KrakenVenue:
         """Return the symbol and the quote asset of a market by either of its names; of one that is no longer listed, its own name."""
         market = self._named(pair)
         if market is None and pair not in self._unlisted:
-            self._exchange.load_markets(reload=True)
+            with self._loading:
+                if self._named(pair) is None:
+                    self._exchange.load_markets(reload=True)
             market = self._named(pair)
         if market is None:
             self._unlisted.add(pair)
