@@ -96,6 +96,7 @@ class KrakenSimulator:
             what passed it in time may be matched at any time after; or `nobody`.
         deadline_range_s: How near and how far a deadline may lie. The pages differ on the nearest: 2 s (REST), 0.5 s (WebSocket).
         engine_delay_s: A request that has passed the gateway is matched so much later.
+        nonce_enforced: A request whose nonce is not above all before it is refused, as docs say.
         nonce_window: How far behind the highest one a nonce may be, once more each time. A key's own setting, 0 by default.
         cl_ord_id_unique_among_open: A second order under the id of an open one is refused.
         duplicate_error: The words of that refusal. *Inferred*: no page tells them.
@@ -119,6 +120,7 @@ class KrakenSimulator:
         deadline_enforced_by: Literal["engine", "gateway", "nobody"] = "engine",
         deadline_range_s: tuple[float, float] = (0.5, 60.0),
         engine_delay_s: float = 0.0,
+        nonce_enforced: bool = True,
         nonce_window: int = 0,
         cl_ord_id_unique_among_open: bool = True,
         duplicate_error: str = "EOrder:Duplicate client order id",
@@ -129,7 +131,8 @@ class KrakenSimulator:
         now: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC),  # noqa: TID251 - the default.
         wait: Callable[[float], None] = time.sleep,  # noqa: TID251 - the default.
     ) -> None:
-        self.iban, self.nonce_window = iban, nonce_window
+        self.iban = iban
+        self.nonce_enforced, self.nonce_window = nonce_enforced, nonce_window
         self.deadline_enforced_by, self.deadline_range_s = deadline_enforced_by, deadline_range_s
         self.engine_delay_s = engine_delay_s
         self.duplicate_error = duplicate_error
@@ -210,7 +213,7 @@ class KrakenSimulator:
 
     def _check_nonce(self, key: str, fields: _Fields) -> None:
         highest, text = self._highest_nonce.get(key, 0), fields.get("nonce", "")
-        if not (text.isascii() and text.isdecimal()) or int(text) <= highest - self.nonce_window:
+        if not (text.isascii() and text.isdecimal()) or (self.nonce_enforced and int(text) <= highest - self.nonce_window):
             raise _RefusedError("EAPI:Invalid nonce")
         self._highest_nonce[key] = max(highest, int(text))
 
