@@ -138,7 +138,7 @@ DESKS = {
         symbol="BTC/USDT",
         quantity="0.01",
         price="50000",
-        module="logos_ccxt",
+        module="logos_ccxt.binance",
         simulator=(
             "BinanceSimulator",
             {"weight_per_minute": None, "orders_per_10_s": None, "balances": {"USDT": PLENTY, "BTC": PLENTY}},

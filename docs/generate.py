@@ -145,12 +145,16 @@ def _venue(installed: InstalledVenue) -> Iterable[str]:
                 ("options", "; ".join(f"`{key}`: {what}" for key, what in declared.options.items()) or "none"),
                 (
                     "environments",
-                    "; ".join(f"{key} ({host.base_url or 'named by the preset'})" for key, host in declared.environments.items()),
+                    "; ".join(
+                        f"{key} ({host.base_url or 'named by the preset'})"
+                        for key, host in declared.environments_of(variant).items()
+                    ),
                 ),
             ],
         )
         yield from ("", *_table(("fact", "value", "source"), list(_facts(capabilities))), "")
-        yield from _refusals(declared.presets.partition(":")[0])
+        package = declared.presets.partition(":")[0]
+        yield from _refusals(f"{package}.{variant}" if variant else package)
 
 
 def _variant(name: str) -> str:

@@ -36,7 +36,7 @@ from logos_core.runs import RunFolder
 from logos_core.secrets import resolve
 from logos_core.spool import Spool
 from logos_core.systems import require_live_system
-from logos_core.venues import BoundVenue, VenueAskError, VenueDeclaration, VenueSettings
+from logos_core.venues import BoundVenue, Host, VenueAskError, VenueDeclaration, VenueSettings
 from logos_core.wire import Wire
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -68,7 +68,7 @@ def bind(preset: Preset, environ: Mapping[str, str], clock: Clock) -> BoundVenue
     settings = VenueSettings(
         variant=variant,
         environment=preset.environment,
-        base_url=_base_url(preset, declared),
+        base_url=_base_url(preset, declared.environments_of(variant)),
         credentials={
             name: resolve(f"{preset.path}: credentials.{name}", ref, environ) for name, ref in _references(preset, declared)
         },
@@ -290,16 +290,16 @@ def _limiter(preset: Preset, venue: BoundVenue, clock: Clock) -> RateLimiter:
     return RateLimiter(tightened, clock, own.max_wait_s)
 
 
-def _base_url(preset: Preset, declared: VenueDeclaration) -> str:
-    if preset.environment not in declared.environments:
+def _base_url(preset: Preset, environments: Mapping[str, Host]) -> str:
+    if preset.environment not in environments:
         raise ConfigurationError(
-            f"{preset.path}: {preset.venue} has no environment {preset.environment!r}; it has: {', '.join(declared.environments)}"
+            f"{preset.path}: {preset.venue} has no environment {preset.environment!r}; it has: {', '.join(environments)}"
         )
     if preset.environment == "live":
         raise ConfigurationError(
             f"{preset.path}: environment is 'live'; live orders need a signed permit, and none can be given yet; use 'paper'"
         )
-    fixed = declared.environments[preset.environment].base_url
+    fixed = environments[preset.environment].base_url
     if fixed is not None:
         if preset.base_url is not None:
             raise ConfigurationError(

@@ -128,7 +128,7 @@ class VenueDeclaration:
         api: the version of the contract it was written for.
         sdk: which releases of the SDK will do.
         variants: what may stand behind the colon; empty when nothing may.
-        environments: where orders can go.
+        environments: where orders can go; for a variant of its own hosts, `environments_by_variant` says it instead.
         capabilities: what the venue can do, by variant (`""` without variants).
         credentials: the names of the secrets it needs.
         options: the names of the plugin's own preset keys, each with what it is.
@@ -148,6 +148,11 @@ class VenueDeclaration:
     factory: Callable[[VenueSettings], object]
     simulator: Callable[[str], Any]
     presets: str
+    environments_by_variant: Mapping[str, Mapping[str, Host]] = field(factory=dict)
+
+    def environments_of(self, variant: str) -> Mapping[str, Host]:
+        """Return where the orders of a variant can go."""
+        return self.environments_by_variant.get(variant, self.environments)
 
 
 @frozen

@@ -4,8 +4,8 @@ Not to be seen is not to be absent: the request may still be on its way. So:
 
 * Where an id is unique for ever, the order may be *sent again* under the same id: if the first arrives after all, the venue refuses
   one of the two. Absence itself stays unproven.
-* Where the matching engine refuses late orders, absence is *proven* once the deadline has passed in venue time, plus a margin, and
-  two views do not show the order.
+* Where the matching engine refuses late orders, absence is *proven* once the deadline has passed in venue time, plus the time an order
+  may stay invisible and a margin, and two views do not show the order; unless the preset distrusts that engine.
 * Where only a gateway does, an order that passed it in time may still wait behind it. That proves nothing, unless the preset accepts
   it as proof.
 * Everything else stays *unresolved*, until evidence comes or a person decides.
@@ -40,14 +40,17 @@ class Absence(StrEnum):
 
 @frozen(kw_only=True)
 class AbsencePolicy:
-    """What the preset accepts beyond what is certain.
+    """What the preset accepts beyond what is certain, or less of what the venue promises.
 
     Attributes:
         gateway_window_is_proof: whether a gateway's window, once passed, counts as proof. Whoever sets it accepts that an order
             which passed the gateway in time may still appear.
+        deadline_is_proof: whether a deadline that the venue says its matching engine enforces, once passed, counts as proof. Whoever
+            unsets it has an order that is not seen stay unknown, until evidence comes or a person decides.
     """
 
     gateway_window_is_proof: bool = False
+    deadline_is_proof: bool = True
 
 
 def conclude(
@@ -63,19 +66,22 @@ def conclude(
     if capabilities.client_ids.uniqueness is Uniqueness.EVER:
         return Absence.MAY_RESEND, "the venue never takes a second order under this id"
     expiry = capabilities.expiry
-    trusted = expiry.kind is ExpiryKind.ENGINE or (expiry.kind is ExpiryKind.GATEWAY and policy.gateway_window_is_proof)
-    if not trusted or expiry.window_s is None:
-        return Absence.UNRESOLVED, f"the venue's expiry is {expiry.kind.value}: a late order could still be taken"
-    deadline = last_send_by + timedelta(seconds=expiry.window_s) + CLOCK_MARGIN
+    trusted = {ExpiryKind.ENGINE: policy.deadline_is_proof, ExpiryKind.GATEWAY: policy.gateway_window_is_proof}
+    if not trusted.get(expiry.kind, False) or expiry.window_s is None:
+        doubted = ", which the preset does not take for proof" if expiry.kind is ExpiryKind.ENGINE else ""
+        return Absence.UNRESOLVED, f"the venue's expiry is {expiry.kind.value}{doubted}: a late order could still be taken"
+    # What is taken at the last moment is shown only after the venue's visibility lag.
+    shown_by = timedelta(seconds=expiry.window_s + capabilities.client_ids.visibility_lag_s)
+    deadline = last_send_by + shown_by + CLOCK_MARGIN
     venue_now = min(seen.venue_time, now) if seen.venue_time else now - CLOCK_MARGIN
     if venue_now <= deadline:
-        return Absence.UNRESOLVED, f"a request may be taken until {deadline.isoformat()}"
+        return Absence.UNRESOLVED, f"a request may be taken, and be shown, until {deadline.isoformat()}"
     sources = {view.source for view in seen.views}
     if len(sources) < VIEWS_NEEDED:
         return Absence.UNRESOLVED, "one view alone does not show it; two are needed"
     return (
         Absence.PROVEN,
-        f"the {expiry.kind.value} refuses it since {deadline.isoformat()} and {len(sources)} views do not show it",
+        f"the {expiry.kind.value} refuses it, an order in time would be shown by {deadline.isoformat()}, and {len(sources)} views do not",
     )
 
 

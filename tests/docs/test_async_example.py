@@ -1,6 +1,6 @@
 """The example with asyncio runs as it stands, and twice is once."""
 
-from logos_ccxt.simulator import BinanceSimulator
+from logos_ccxt.binance.simulator import BinanceSimulator
 from logos_core.testing.server import LoopbackServer
 from tests.docs.conftest import ROOT, Reader
 from tests.docs.test_readme import SIMULATOR_PRESET

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from logos_alpaca.simulator import AlpacaSimulator
-from logos_ccxt.simulator import BinanceSimulator
+from logos_ccxt.binance.simulator import BinanceSimulator
 from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 from logos_core.testing.server import LoopbackServer
 from tests.docs.conftest import ROOT, Reader

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from logos_ccxt.simulator import BinanceSimulator
+from logos_ccxt.binance.simulator import BinanceSimulator
 from logos_core.testing.server import LoopbackServer
 from tests.docs.conftest import ROOT, Reader
 

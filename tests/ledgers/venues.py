@@ -16,7 +16,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from logos_alpaca.simulator import AlpacaSimulator
-from logos_ccxt.simulator import BinanceSimulator
+from logos_ccxt.binance.simulator import BinanceSimulator
 from logos_core import Adapter
 from logos_core.testing.server import HttpRequest, HttpResponse, LoopbackServer, VenueApp
 from logos_oanda.simulator import ACCOUNT, OandaSimulator

@@ -57,7 +57,7 @@ def test_the_same_seed_orders_the_same():
 
 
 def test_every_installed_venue_has_a_simulator_preset():
-    assert {"alpaca", "ccxt:binance", "oanda"} <= {preset.venue for preset in presets.embedded()}
+    assert {"alpaca", "ccxt:binance", "ccxt:kraken", "oanda"} <= {preset.venue for preset in presets.embedded()}
 
 
 def test_a_rehearsal_refuses_any_environment_but_the_simulator(tmp_path):

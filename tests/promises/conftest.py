@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from logos_alpaca.simulator import AlpacaSimulator
-from logos_ccxt.simulator import BinanceSimulator
+from logos_ccxt.binance.simulator import BinanceSimulator
+from logos_ccxt.kraken.simulator import KrakenSimulator
 from logos_core import Adapter
 from logos_core.adoption import adopt
 from logos_core.clock import SystemClock
@@ -24,12 +25,17 @@ from logos_core.testing.exchange import Exchange
 from logos_core.testing.server import HttpRequest, HttpResponse, LoopbackServer, VenueApp
 from logos_oanda.simulator import ACCOUNT, OandaSimulator
 
-VENUES = ("alpaca", "oanda", "ccxt:binance")
-SYMBOLS = {"alpaca": "AAPL", "oanda": "EUR_USD", "ccxt:binance": "BTC/USDT"}
-RESTING_PRICES = {"alpaca": "10", "oanda": "0.5", "ccxt:binance": "1000"}
-LAST = {"alpaca": "190", "oanda": "1.1", "ccxt:binance": "60000"}
-TICKS = {"alpaca": "0.01", "oanda": "0.00001", "ccxt:binance": "0.01"}
-_CREDENTIALS = {"alpaca": ("key_id", "secret_key"), "oanda": ("token",), "ccxt:binance": ("api_key", "secret")}
+VENUES = ("alpaca", "oanda", "ccxt:binance", "ccxt:kraken")
+SYMBOLS = {"alpaca": "AAPL", "oanda": "EUR_USD", "ccxt:binance": "BTC/USDT", "ccxt:kraken": "BTC/USD"}
+RESTING_PRICES = {"alpaca": "10", "oanda": "0.5", "ccxt:binance": "1000", "ccxt:kraken": "1000"}
+LAST = {"alpaca": "190", "oanda": "1.1", "ccxt:binance": "60000", "ccxt:kraken": "60000"}
+TICKS = {"alpaca": "0.01", "oanda": "0.00001", "ccxt:binance": "0.01", "ccxt:kraken": "0.1"}
+_CREDENTIALS = {
+    "alpaca": ("key_id", "secret_key"),
+    "oanda": ("token",),
+    "ccxt:binance": ("api_key", "secret"),
+    "ccxt:kraken": ("api_key", "secret"),
+}
 
 
 class Desk:
@@ -98,6 +104,8 @@ class Desk:
 def _simulator(venue: str) -> VenueApp:
     if venue == "alpaca":
         return AlpacaSimulator(requests_per_minute=None)
+    if venue == "ccxt:kraken":
+        return KrakenSimulator(counter_max=None)
     return OandaSimulator(fee_rate=Decimal("0.001")) if venue == "oanda" else BinanceSimulator()
 
 

@@ -9,14 +9,15 @@ from typing import Any
 from attrs import frozen
 
 from logos_alpaca.capabilities import CAPABILITIES as ALPACA
-from logos_ccxt.capabilities import BINANCE
+from logos_ccxt.binance.capabilities import BINANCE
+from logos_ccxt.kraken.capabilities import KRAKEN
 from logos_core import Order
 from logos_core.capabilities import Capabilities, TimesInForce
 from logos_core.orders import OrderClass, OrderType, StopLoss, TimeInForce
 from logos_oanda.capabilities import CAPABILITIES as OANDA
 
-CAPABILITIES: dict[str, Capabilities] = {"alpaca": ALPACA, "oanda": OANDA, "ccxt:binance": BINANCE}
-QUANTITIES = {"alpaca": Decimal(10), "oanda": Decimal(10), "ccxt:binance": Decimal("0.1")}
+CAPABILITIES: dict[str, Capabilities] = {"alpaca": ALPACA, "oanda": OANDA, "ccxt:binance": BINANCE, "ccxt:kraken": KRAKEN}
+QUANTITIES = {"alpaca": Decimal(10), "oanda": Decimal(10), "ccxt:binance": Decimal("0.1"), "ccxt:kraken": Decimal("0.1")}
 PLAIN = ("post_only", "reduce_only", "notional", "trail_amount", "trail_percent")
 LINKS = {
     "bracket": OrderClass.BRACKET,
@@ -87,7 +88,7 @@ def order_of(desk: Any, order_type: OrderType, feature: str, time: TimeInForce |
     buys = side == "buy"
     given: dict[str, Any] = {"quantity": QUANTITIES[desk.venue], "time_in_force": time, "intent_id": intent_id}
     if time is TimeInForce.GTD:
-        given["expires_at"] = datetime.now(UTC) + timedelta(hours=1)
+        given["expires_at"] = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
     if feature.startswith("oco"):
         prices = {"take_profit": desk.price(1.1 if not buys else 0.9), "stop_loss": _loss(desk, feature, sells=not buys)}
         return Order.oco(desk.symbol, side, **{**given, **prices, **changes})

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from logos_core import Order, OrderStatus
 
-FEES_WITH_THE_EXECUTION = {"alpaca": False, "oanda": True, "ccxt:binance": True}
+FEES_WITH_THE_EXECUTION = {"alpaca": False, "oanda": True, "ccxt:binance": True, "ccxt:kraken": True}
 """Alpaca books its fees as activities of their own, without the order they belong to."""
 
 

@@ -45,10 +45,10 @@ def wanted_of(order, time):
 
 
 def asked_of(desk, report):
-    """What the venue was asked for. Binance knows a time in force of orders with a limit only, and none of a maker's."""
+    """What the venue was asked for. Binance and Kraken know a time in force of orders with a limit only, Binance none of a maker's."""
     request = at_venue(desk, report).request
     found = {name: getattr(request, name) for name in wanted_of(Order.market("X", "buy", quantity=1, intent_id="x"), T.GTC)}
-    untimed = desk.venue == "ccxt:binance" and (request.price is None or request.post_only)
+    untimed = desk.venue.startswith("ccxt:") and (request.price is None or (request.post_only and desk.venue == "ccxt:binance"))
     return {name: value for name, value in found.items() if name != "time_in_force" or not untimed}
 
 
@@ -109,8 +109,9 @@ def test_a_time_to_end_arrives_in_utc_whatever_zone_the_process_lives_in(make_de
             order = order_of(desk, OrderType.LIMIT, "plain", T.GTD, side, side=side)
             body = adapter.submit(order).raw
 
-    assert order.expires_at == desk.exchange.orders()[-1].request.expires_at
-    assert order.expires_at.isoformat(timespec="microseconds").replace("+00:00", "Z") in str(body)
+        assert order.expires_at == desk.exchange.orders()[-1].request.expires_at
+        if venue == "oanda":
+            assert order.expires_at.isoformat(timespec="microseconds").replace("+00:00", "Z") in str(body)
 
 
 def test_what_is_not_declared_is_denied_before_anything_leaves_naming_what_can_be_had(desk):
@@ -256,10 +257,10 @@ def test_an_order_that_may_only_reduce_closes_a_position_and_no_more(make_desk, 
 def test_an_order_good_till_a_date_expires_at_it_while_nobody_listens(make_desk, venue):
     desk = make_desk(venue)
     with desk.open() as adapter:
-        expires_at = datetime.now(UTC) + timedelta(seconds=0.4)
+        expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)  # Kraken counts whole seconds
         first = adapter.submit(order_of(desk, OrderType.LIMIT, "plain", T.GTD, "dated", expires_at=expires_at))
 
-        assert S.NEW is first.status
+        assert first.status in {S.NEW, S.PENDING_NEW}
     while datetime.now(UTC) < expires_at:
         desk.exchange.expire_due()
     with desk.open() as adapter:

@@ -38,7 +38,7 @@ def desk(tmp_path: Path):
         session.die()
 
 
-@pytest.fixture(params=["alpaca", "ccxt:binance", "oanda"])
+@pytest.fixture(params=["alpaca", "ccxt:binance", "ccxt:kraken", "oanda"])
 def loopback(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loopback]:
     """Each venue in turn, behind its real SDK."""
     made = Loopback(request.param, tmp_path)

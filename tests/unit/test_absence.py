@@ -9,7 +9,8 @@ from logos_core.testing.scripted import capabilities
 
 SENT_BY = datetime(2026, 1, 1, tzinfo=UTC)
 WINDOW_S = 5.0
-DEADLINE = SENT_BY + timedelta(seconds=WINDOW_S) + CLOCK_MARGIN
+LAG_S = 1.0
+DEADLINE = SENT_BY + timedelta(seconds=WINDOW_S + LAG_S) + CLOCK_MARGIN
 LATER = timedelta(hours=1)
 TICK = timedelta(microseconds=1)
 VIEWS = (View("open orders", "not listed"), View("order by id", "404"))
@@ -21,33 +22,42 @@ def concluded(
     *,
     window_s=WINDOW_S,
     gateway_is_proof=False,
+    deadline_is_proof=True,
     views=VIEWS,
     venue_time=DEADLINE + TICK,
     now=SENT_BY + LATER,
 ):
-    able = capabilities(uniqueness=uniqueness, expiry=expiry, window_s=window_s)
-    seen = NotSeen(views=views, venue_time=venue_time)
-    return conclude(able, AbsencePolicy(gateway_window_is_proof=gateway_is_proof), SENT_BY, seen, now)[0]
+    able = capabilities(uniqueness=uniqueness, expiry=expiry, window_s=window_s, visibility_lag_s=LAG_S)
+    policy = AbsencePolicy(gateway_window_is_proof=gateway_is_proof, deadline_is_proof=deadline_is_proof)
+    return conclude(able, policy, SENT_BY, NotSeen(views=views, venue_time=venue_time), now)[0]
 
 
 @pytest.mark.parametrize("uniqueness", Uniqueness)
 @pytest.mark.parametrize("expiry", ExpiryKind)
 @pytest.mark.parametrize("gateway_is_proof", [False, True])
-def test_what_absence_means_for_every_kind_of_venue(uniqueness, expiry, gateway_is_proof):
+@pytest.mark.parametrize("deadline_is_proof", [False, True])
+def test_what_absence_means_for_every_kind_of_venue(uniqueness, expiry, gateway_is_proof, deadline_is_proof):
     if uniqueness is Uniqueness.EVER:
         expected = Absence.MAY_RESEND
-    elif expiry is ExpiryKind.ENGINE or (expiry is ExpiryKind.GATEWAY and gateway_is_proof):
+    elif (expiry is ExpiryKind.ENGINE and deadline_is_proof) or (expiry is ExpiryKind.GATEWAY and gateway_is_proof):
         expected = Absence.PROVEN
     else:
         expected = Absence.UNRESOLVED
 
-    assert expected == concluded(uniqueness, expiry, gateway_is_proof=gateway_is_proof)
+    assert expected == concluded(uniqueness, expiry, gateway_is_proof=gateway_is_proof, deadline_is_proof=deadline_is_proof)
 
 
 @pytest.mark.parametrize("uniqueness", [Uniqueness.OPEN, Uniqueness.NONE])
 def test_a_deadline_counts_only_once_it_is_past_in_venue_time_with_the_margin(uniqueness):
     assert Absence.UNRESOLVED == concluded(uniqueness, venue_time=DEADLINE)
     assert Absence.PROVEN == concluded(uniqueness, venue_time=DEADLINE + TICK)
+
+
+def test_an_order_taken_at_the_very_end_has_had_time_to_become_visible():
+    taken_at = SENT_BY + timedelta(seconds=WINDOW_S)
+    visible_at = taken_at + timedelta(seconds=LAG_S)
+
+    assert Absence.UNRESOLVED == concluded(venue_time=visible_at + CLOCK_MARGIN)
 
 
 def test_a_venue_clock_that_runs_ahead_does_not_hurry_the_proof():

@@ -406,12 +406,15 @@ def test_m_numbers_are_exact_and_a_throttled_order_is_unknown(desk):
 SENT = {
     "alpaca": lambda request: (request.json()["qty"], request.json()["limit_price"]),
     "ccxt:binance": lambda request: (request.form()["quantity"], request.form()["price"]),
+    "ccxt:kraken": lambda request: (request.form()["volume"], request.form()["price"]),
     "oanda": lambda request: (request.json()["order"]["units"], request.json()["order"]["price"]),
 }
 
 
 @pytest.mark.parametrize(
-    ("loopback", "quantity"), [("alpaca", "3"), ("ccxt:binance", "0.00009"), ("oanda", "100")], indirect=["loopback"]
+    ("loopback", "quantity"),
+    [("alpaca", "3"), ("ccxt:binance", "0.00009"), ("ccxt:kraken", "0.00009"), ("oanda", "100")],
+    indirect=["loopback"],
 )
 def test_m_the_numbers_of_an_order_are_text_on_the_wire(loopback, quantity):
     """Planted: a float, which JSON writes without quotes and Python with an exponent."""
@@ -443,7 +446,7 @@ def test_n_no_flag_and_no_phrase_opens_a_live_session_and_a_halt_is_more_than_a_
     preset = Preset(path=tmp_path / "live.toml", venue="scripted", environment="live", strategy="s")
     declared = scripted.declaration(ScriptedVenue(), environments={"live": Host(base_url="https://live", account_check="-")})
     with pytest.raises(ConfigurationError, match="signed permit"):
-        composition._base_url(preset, declared)
+        composition._base_url(preset, declared.environments)
     kept: list[str] = []
     switch = KillSwitch((), lambda path: False, kept.append)
     switch.latch("a second order")

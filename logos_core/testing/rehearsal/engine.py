@@ -25,7 +25,7 @@ from logos_core.testing.rehearsal import oracle
 from logos_core.testing.rehearsal.admin import Admin
 from logos_core.testing.rehearsal.presets import CREDENTIAL, Rehearsable
 from logos_core.testing.rehearsal.processes import Child, Children
-from logos_core.testing.rehearsal.scenario import Scenario, compose, is_reusable
+from logos_core.testing.rehearsal.scenario import Scenario, compose, may_be_asked_again
 
 TIMEOUT_S = 1.2
 LOOK_EVERY_S = 0.03
@@ -160,7 +160,7 @@ class _Play:
             "home": str(self.folder / "home"),
             "intents": self.scenario.bodies(),
             "settle": settle,
-            "resend": not is_reusable(declared.capabilities[variant]),
+            "resend": may_be_asked_again(declared.capabilities[variant]),
         }
         job.write_text(json.dumps(body, indent=2) + "\n")
         return self._start("worker", [str(job)], job.stem)

@@ -16,7 +16,7 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from logos_core.capabilities import Capabilities, Uniqueness
+from logos_core.capabilities import Capabilities, ExpiryKind, Uniqueness
 from logos_core.orders import OrderType, TimeInForce, plain
 from logos_core.testing.exchange import Exchange, SimulatedInstrument
 from logos_core.testing.faults import Fault, FaultKind
@@ -243,6 +243,11 @@ def _limit(instrument: SimulatedInstrument, side: str, quantity: Decimal, price:
 def _body(fault: Fault) -> dict[str, Any]:
     known = ("kind", "operation", "nth", "status", "retry_after_s", "delay_s")
     return {name: getattr(fault, name) for name in known if getattr(fault, name) is not None}
+
+
+def may_be_asked_again(capabilities: Capabilities) -> bool:
+    """Say whether submitting an intent again settles it: the id is taken once only, or a late request is refused by the engine."""
+    return not is_reusable(capabilities) or capabilities.expiry.kind is ExpiryKind.ENGINE
 
 
 def is_reusable(capabilities: Capabilities) -> bool:

@@ -14,7 +14,7 @@ from logos_core.testing.server import LoopbackServer, VenueApp
 from logos_core.venues import declaration
 
 HOLD_S = 4.0
-BUDGETS = ("requests_per_minute", "weight_per_minute", "orders_per_10_s")
+BUDGETS = ("requests_per_minute", "weight_per_minute", "orders_per_10_s", "counter_max")
 
 
 def application(venue: str) -> VenueApp:

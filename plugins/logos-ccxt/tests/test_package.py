@@ -30,5 +30,5 @@ def test_declaring_the_venue_imports_neither_sdk_nor_transport():
     assert "[]" == done.stdout.strip()
 
 
-def test_only_binance_may_be_named():
-    assert (("binance",), {"binance"}) == (VENUE.variants, {*VENUE.capabilities})
+def test_only_the_exchanges_that_are_declared_may_be_named():
+    assert (("binance", "kraken"), {"binance", "kraken"}) == (VENUE.variants, {*VENUE.capabilities})

@@ -1,24 +1,17 @@
-"""Binance spot's hooks over the real ccxt client.
-
-ccxt signs, addresses and parses; its unified calls are bypassed on purpose. `create_order` puts amounts through floats and cuts
-them to its own idea of precision, loads markets on the way, and returns an order without an id for an empty or broken answer.
-The client's endpoint methods send exactly the strings they are given.
-"""
+"""Binance spot's hooks over the real ccxt client, which signs, addresses and parses."""
 
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import ccxt
 
-from logos_ccxt import errors, mapping
-from logos_ccxt.capabilities import RECV_WINDOW_MS
-from logos_core.clock import Clock
-from logos_core.errors import ConfigurationError
+from logos_ccxt import reading
+from logos_ccxt.binance import errors, mapping
+from logos_ccxt.binance.capabilities import RECV_WINDOW_MS
+from logos_ccxt.client import LOOPBACK, Fields, ask, build, environment_at, never_twice
 from logos_core.hookspecs import (
     BadAnswerError,
     CancelReceipt,
@@ -38,7 +31,6 @@ from logos_core.hookspecs import (
     venue_hook,
 )
 from logos_core.orders import Execution, ExecutionReport, Instrument, OrderRequest
-from logos_core.transport import GuardedSession
 from logos_core.venues import VenueSettings
 
 PAGE = 1000
@@ -46,15 +38,7 @@ MAX_PAGES = 200
 FIRST_ORDER, FIRST_TRADE = 1, 0
 CLOCKS_APART = timedelta(minutes=1)
 """More than our clock and the venue's may differ: a request whose timestamp is that far off is refused."""
-ENVIRONMENTS = {
-    "api.binance.com": "live",
-    "testnet.binance.vision": "paper",
-    "127.0.0.1": "simulator",
-    "localhost": "simulator",
-    "::1": "simulator",
-}
-
-Fields = Mapping[str, str]
+ENVIRONMENTS = {"api.binance.com": "live", "testnet.binance.vision": "paper", **LOOPBACK}
 
 
 class BinanceVenue:
@@ -84,7 +68,7 @@ class BinanceVenue:
         if market_id is None:
             raise UnknownSymbolError(f"Binance spot does not list {symbol!r}; symbols are spelled like 'BTC/USDT'")
         listed = self._ask(self._exchange.publicGetExchangeInfo, {"symbol": market_id})
-        found = mapping.objects(listed.get("symbols")) if isinstance(listed, dict) else []
+        found = reading.objects(listed.get("symbols")) if isinstance(listed, dict) else []
         if len(found) != 1 or found[0].get("symbol") != market_id:
             raise BadAnswerError(f"GET /api/v3/exchangeInfo does not describe {market_id}")
         if found[0].get("status") != "TRADING" or found[0].get("isSpotTradingAllowed") is not True:
@@ -99,25 +83,25 @@ class BinanceVenue:
 
     @venue_hook
     def submit(self, prepared: PreparedOrder) -> ExecutionReport:
-        self._never_twice()
+        never_twice(self._exchange)
         return _answered(prepared, self._ask(self._exchange.privatePostOrder, dict(prepared.wire)))
 
     @venue_hook
     def replace(self, reference: OrderReference, prepared: PreparedOrder) -> ExecutionReport:
-        self._never_twice()
+        never_twice(self._exchange)
         body = self._ask(self._exchange.privatePostOrderCancelReplace, dict(prepared.wire))
         return _answered(prepared, mapping.successor(body))
 
     @venue_hook
     def cancel(self, reference: OrderReference) -> CancelReceipt:
-        self._never_twice()
+        never_twice(self._exchange)
         # No market is loaded here: that would be a second request. An id made by hand is at worst refused.
         markets = self._exchange.markets or {}
         market_id = markets.get(reference.symbol, {}).get("id", reference.symbol.replace("/", ""))
         body = self._ask(self._exchange.privateDeleteOrder, _selector(reference, market_id))
         if not isinstance(body, dict):
             raise BadAnswerError(f"expected an object, got {type(body).__name__}")
-        mapping.integer(body, "orderId")
+        reading.integer(body, "orderId")
         return CancelReceipt(raw=body)
 
     @venue_hook
@@ -134,7 +118,7 @@ class BinanceVenue:
     @venue_hook
     def reconcile(self, request: ReconcileRequest) -> VenueSnapshot:
         cursor = _read_cursor(request.cursor)
-        working = [self._report(row) for row in mapping.objects(self._ask(self._exchange.privateGetOpenOrders))]
+        working = [self._report(row) for row in reading.objects(self._ask(self._exchange.privateGetOpenOrders))]
         ours = {report.symbol for report in working if (report.client_order_id or "").startswith(request.prefix)}
         changed: list[ExecutionReport] = []
         executions: list[Execution] = []
@@ -171,7 +155,7 @@ class BinanceVenue:
     def _look_elsewhere(self, reference: OrderReference, market_id: str) -> Found | NotSeen:
         """Ask for the order in two more places that do not go by its id."""
         seen = self._ask(self._exchange.privateGetOpenOrders, {"symbol": market_id})
-        found = _matching(reference, mapping.objects(seen))
+        found = _matching(reference, reading.objects(seen))
         found += _matching(reference, self._orders_since(market_id, reference.submitted_at))
         if found:
             return Found(report=self._with_trades(found[-1], market_id))
@@ -186,11 +170,11 @@ class BinanceVenue:
         """Return a market's orders since a time; without one, the latest page."""
         fields = {"symbol": market_id, "limit": str(PAGE)}
         if submitted_at is not None:
-            fields["startTime"] = str(mapping.milliseconds(submitted_at - CLOCKS_APART))
-        rows = mapping.objects(self._ask(self._exchange.privateGetAllOrders, fields))
+            fields["startTime"] = str(reading.milliseconds(submitted_at - CLOCKS_APART))
+        rows = reading.objects(self._ask(self._exchange.privateGetAllOrders, fields))
         if submitted_at is None or len(rows) < PAGE:
             return rows
-        after = max(mapping.integer(row, "orderId") for row in rows) + 1
+        after = max(reading.integer(row, "orderId") for row in rows) + 1
         return rows + self._pages(self._exchange.privateGetAllOrders, {"symbol": market_id}, ("orderId", "orderId"), after)
 
     def _with_trades(self, order: object, market_id: str) -> ExecutionReport:
@@ -206,8 +190,8 @@ class BinanceVenue:
         """Return every row from an id on; fail rather than return half of them. `names`: the id in the query, in the row."""
         rows: list[Mapping[str, Any]] = []
         for _ in range(MAX_PAGES):
-            page = mapping.objects(self._ask(method, {**fields, names[0]: str(start), "limit": str(PAGE)}))
-            ids = [mapping.integer(row, names[1]) for row in page]
+            page = reading.objects(self._ask(method, {**fields, names[0]: str(start), "limit": str(PAGE)}))
+            ids = [reading.integer(row, names[1]) for row in page]
             if any(number < start for number in ids):
                 raise BadAnswerError(f"{names[0]}={start} was answered with {min(ids)}")
             rows += page
@@ -217,12 +201,7 @@ class BinanceVenue:
         raise BadAnswerError(f"more than {MAX_PAGES} pages of {PAGE}; reconcile more often")
 
     def _ask(self, method: Callable[[Any], Any], fields: Fields | None = None) -> object:
-        """Call one endpoint; refuse what the SDK takes for a success, such as the text of a redirect."""
-        body = method(dict(fields or {}))
-        answer = self._wire.current().answer
-        if answer is None or answer.status != 200:
-            raise BadAnswerError(f"expected HTTP 200, got {answer.status if answer else 'nothing'}")
-        return body
+        return ask(self._wire, method, fields)
 
     def _report(self, order: object) -> ExecutionReport:
         return mapping.report(order, self._symbol_of)
@@ -258,63 +237,30 @@ class BinanceVenue:
     def _venue_time(self) -> datetime:
         """Return the venue's clock at the last answer, or ask for it."""
         answer = self._wire.current().answer
-        stamped = mapping.http_date(answer.headers.get("date")) if answer else None
+        stamped = reading.http_date(answer.headers.get("date")) if answer else None
         return stamped or mapping.timestamp(self._ask(self._exchange.publicGetTime), "serverTime")
-
-    def _never_twice(self) -> None:
-        """Refuse to send while the SDK would send again. The SDK itself is asked, as it reads several options for it."""
-        retries, _ = self._exchange.handle_option_integer_and_params({}, "order", "maxRetriesOnFailure", 0)
-        if retries != 0:
-            raise SecondSendError(f"ccxt is set to send up to {retries} times more; nothing was sent")
-
-
-class SecondSendError(Exception):
-    """Somebody has switched on the SDK's own retries. Remove `maxRetriesOnFailure`; nothing was sent."""
 
 
 def guarded_exchange(settings: VenueSettings) -> ccxt.binance:
-    """Return ccxt's client for one host, without its freedom to send twice, to ask elsewhere, or to tell secrets to a log."""
-    exchange = ccxt.binance({
-        "apiKey": settings.credentials["api_key"].reveal(),
-        "secret": settings.credentials["secret"].reveal(),
-        "enableRateLimit": False,  # The core keeps the budget; ccxt would sleep between the commit and the first byte.
-        "enableLastHttpResponse": False,
-        "enableLastResponseHeaders": False,
-        "logger": _Silence("ccxt"),  # ccxt logs the headers of each request, and the key with them.
-        "options": {
-            "defaultType": "spot",
-            "maxRetriesOnFailure": 0,
-            "fetchMarkets": {"types": ["spot"]},
-            "fetchMargins": False,
-            "fetchCurrencies": False,
-            "adjustForTimeDifference": False,
-            "recvWindow": RECV_WINDOW_MS,
-        },
-    })  # fmt: skip
+    """Return ccxt's client for one of Binance's hosts."""
+    options = {
+        "defaultType": "spot",
+        "fetchMarkets": {"types": ["spot"]},
+        "fetchMargins": False,
+        "fetchCurrencies": False,
+        "recvWindow": RECV_WINDOW_MS,
+    }
+    exchange = build(ccxt.binance, settings, settings.credentials["secret"].reveal(), options)
     if settings.environment == "paper":
         exchange.set_sandbox_mode(True)
     # Two sections and no more: whatever asks for another one is refused by ccxt before it is sent.
     exchange.urls["api"] = dict.fromkeys(("public", "private"), f"{settings.base_url}/api/v3")
-    exchange.milliseconds = _milliseconds(settings.clock)
-    exchange.session = GuardedSession(settings.wire)
     return exchange
 
 
 def environment_of(url: str) -> str:
     """Return the environment that lives at an address; a host that is neither Binance's nor this one is refused."""
-    host = urlsplit(url).hostname or ""
-    if host not in ENVIRONMENTS:
-        raise ConfigurationError(f"{url} is not where Binance spot or a simulator is; allowed: {', '.join(ENVIRONMENTS)}")
-    return ENVIRONMENTS[host]
-
-
-class _Silence(logging.Logger):
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  logging's own name
-        return False
-
-
-def _milliseconds(clock: Clock) -> Callable[[], int]:
-    return lambda: mapping.milliseconds(clock.now())
+    return environment_at(url, ENVIRONMENTS, "Binance spot")
 
 
 def _selector(reference: OrderReference, market_id: str) -> dict[str, str]:

@@ -1,16 +1,12 @@
-"""Between logos' words and Binance's JSON. Pure; a field that is missing or unknown is a `BadAnswerError`, never a guess.
-
-Binance writes amounts as strings and ids and times as whole numbers. A JSON number with a fraction has been through a float
-somewhere, so it is refused.
-"""
+"""Between logos' words and Binance's JSON. Pure. Binance writes amounts as strings and ids and times as whole numbers."""
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any
 
+from logos_ccxt.reading import EPOCH, integer, json_object, known, number, objects, text
 from logos_core.hookspecs import BadAnswerError, Position
 from logos_core.orders import (
     Execution,
@@ -26,7 +22,6 @@ from logos_core.orders import (
     plain,
 )
 
-T = TypeVar("T")
 SymbolOf = Callable[[str], str]
 """Returns the unified symbol of a market id, or raises `BadAnswerError`."""
 
@@ -68,8 +63,6 @@ SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def wire_fields(request: OrderRequest, market_id: str) -> dict[str, str]:
@@ -106,16 +99,16 @@ def wire_fields(request: OrderRequest, market_id: str) -> dict[str, str]:
 
 def report(body: object, symbol_of: SymbolOf) -> ExecutionReport:
     """Return what an order says: the answer to a submit in its FULL form, or an order that was asked for."""
-    order = _object(body)
-    order_type = _known(TYPES, order, "type")
+    order = json_object(body)
+    order_type = known(TYPES, order, "type")
     trails = integer(order, "trailingDelta") if order.get("trailingDelta") is not None else 0
     if order_type is OrderType.STOP and trails > 0:
         order_type = OrderType.TRAILING_STOP
     filled, worth = number(order, "executedQty"), number(order, "cummulativeQuoteQty")
-    symbol = symbol_of(_text(order, "symbol"))
-    side = _known(SIDES, order, "side")
+    symbol = symbol_of(text(order, "symbol"))
+    side = known(SIDES, order, "side")
     return ExecutionReport(
-        client_order_id=_text(order, "clientOrderId"),
+        client_order_id=text(order, "clientOrderId"),
         venue_order_id=str(integer(order, "orderId")),
         symbol=symbol,
         side=side,
@@ -126,8 +119,8 @@ def report(body: object, symbol_of: SymbolOf) -> ExecutionReport:
         trail_percent=Decimal(trails) / BASIS_POINTS if trails > 0 else None,
         notional=_notional(order),
         # Of an order without a limit Binance says GTC, which means nothing.
-        time_in_force=_known(TIMES_IN_FORCE, order, "timeInForce") if order_type in _LIMITED else None,
-        status=_known(STATUSES, order, "status"),
+        time_in_force=known(TIMES_IN_FORCE, order, "timeInForce") if order_type in _LIMITED else None,
+        status=known(STATUSES, order, "status"),
         filled_quantity=filled,
         # A negative sum is Binance's word for "no longer known".
         average_price=worth / filled if filled > 0 and worth >= 0 else None,
@@ -157,7 +150,7 @@ def _fills(order: Mapping[str, Any], symbol: str, side: Side) -> tuple[Execution
         Execution(
             execution_id=_execution_id(order, integer(fill, "tradeId")),
             venue_order_id=str(integer(order, "orderId")),
-            client_order_id=_text(order, "clientOrderId"),
+            client_order_id=text(order, "clientOrderId"),
             symbol=symbol,
             side=side,
             quantity=number(fill, "qty"),
@@ -174,7 +167,7 @@ def execution(body: object, symbol_of: SymbolOf, client_order_id: str | None) ->
 
     A row stands once it is there: the specification knows neither a corrected nor a busted trade.
     """
-    trade = _object(body)
+    trade = json_object(body)
     buyer = trade.get("isBuyer")
     if not isinstance(buyer, bool):
         raise BadAnswerError(f"isBuyer is {buyer!r}")
@@ -182,7 +175,7 @@ def execution(body: object, symbol_of: SymbolOf, client_order_id: str | None) ->
         execution_id=_execution_id(trade, integer(trade, "id")),
         venue_order_id=str(integer(trade, "orderId")),
         client_order_id=client_order_id,
-        symbol=symbol_of(_text(trade, "symbol")),
+        symbol=symbol_of(text(trade, "symbol")),
         side=Side.BUY if buyer else Side.SELL,
         quantity=number(trade, "qty"),
         price=number(trade, "price"),
@@ -193,16 +186,16 @@ def execution(body: object, symbol_of: SymbolOf, client_order_id: str | None) ->
 
 def _execution_id(body: Mapping[str, Any], number_of_trade: int) -> str:
     """Return an id that is unique for the account: Binance numbers trades per market."""
-    return f"{_text(body, 'symbol')}:{number_of_trade}"
+    return f"{text(body, 'symbol')}:{number_of_trade}"
 
 
 def _fees(trade: Mapping[str, Any]) -> tuple[Fee, ...]:
-    return (Fee(amount=number(trade, "commission"), asset=_text(trade, "commissionAsset")),)
+    return (Fee(amount=number(trade, "commission"), asset=text(trade, "commissionAsset")),)
 
 
 def successor(body: object) -> object:
     """Return the new order of an answer to cancelReplace, if both of its halves succeeded."""
-    answer = _object(body)
+    answer = json_object(body)
     done = (answer.get("cancelResult"), answer.get("newOrderResult"))
     if done != ("SUCCESS", "SUCCESS"):
         raise BadAnswerError(f"cancelReplace was answered with {done[0]} and {done[1]}")
@@ -211,8 +204,8 @@ def successor(body: object) -> object:
 
 def instrument(body: object, symbol: str) -> Instrument:
     """Return the grid of one entry of `GET /api/v3/exchangeInfo`."""
-    market = _object(body)
-    filters = {_text(item, "filterType"): item for item in objects(market.get("filters"))}
+    market = json_object(body)
+    filters = {text(item, "filterType"): item for item in objects(market.get("filters"))}
     try:
         prices, lots = filters["PRICE_FILTER"], filters["LOT_SIZE"]
     except KeyError as error:
@@ -221,8 +214,8 @@ def instrument(body: object, symbol: str) -> Instrument:
     step = number(lots, "stepSize") or _smallest(market, "baseAssetPrecision")
     return Instrument(
         symbol=symbol,
-        base_asset=_text(market, "baseAsset"),
-        quote_asset=_text(market, "quoteAsset"),
+        base_asset=text(market, "baseAsset"),
+        quote_asset=text(market, "quoteAsset"),
         price_bands=(PriceBand(at_least=Decimal(0), tick=number(prices, "tickSize") or _smallest(market, "quoteAssetPrecision")),),
         quantity_step=step,
         min_quantity=number(lots, "minQty") or step,
@@ -238,76 +231,19 @@ def _smallest(market: Mapping[str, Any], name: str) -> Decimal:
 
 def positions(body: object) -> tuple[Position, ...]:
     """Return what an account holds, free or locked."""
-    held = objects(_object(body).get("balances"))
-    found = [Position(symbol=_text(row, "asset"), quantity=number(row, "free") + number(row, "locked")) for row in held]
+    held = objects(json_object(body).get("balances"))
+    found = [Position(symbol=text(row, "asset"), quantity=number(row, "free") + number(row, "locked")) for row in held]
     return tuple(position for position in found if position.quantity)
 
 
 def account_id(body: object) -> str:
     """Return the number that names an account."""
-    return str(integer(_object(body), "uid"))
-
-
-def http_date(text: str | None) -> datetime | None:
-    """Return the time of a Date header, if there is one. It is cut to the second, so it never runs ahead."""
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.utcoffset() is not None else None
+    return str(integer(json_object(body), "uid"))
 
 
 def timestamp(body: object, name: str) -> datetime:
     """Return a time that is given in milliseconds."""
     try:
-        return _EPOCH + timedelta(milliseconds=integer(_object(body), name))
+        return EPOCH + timedelta(milliseconds=integer(json_object(body), name))
     except OverflowError:
         raise BadAnswerError(f"{name} is no time") from None
-
-
-def milliseconds(moment: datetime) -> int:
-    """Return a time as Binance takes it."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-def objects(body: object) -> list[Mapping[str, Any]]:
-    """Return a list of JSON objects."""
-    if not isinstance(body, list):
-        raise BadAnswerError(f"expected a list, got {type(body).__name__}")
-    return [_object(item) for item in body]
-
-
-def integer(body: Mapping[str, Any], name: str) -> int:
-    """Return a whole number."""
-    value = body.get(name)
-    if type(value) is not int:
-        raise BadAnswerError(f"{name} is {value!r}, not a whole number")
-    return value
-
-
-def number(body: Mapping[str, Any], name: str) -> Decimal:
-    """Return an amount, written as a string."""
-    value = body.get(name)
-    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
-        raise BadAnswerError(f"{name} is {value!r}, not a number in a string")
-    return Decimal(value)
-
-
-def _object(body: object) -> Mapping[str, Any]:
-    if not isinstance(body, dict):
-        raise BadAnswerError(f"expected an object, got {type(body).__name__}")
-    return body
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise BadAnswerError(f"{name} is {value!r}")
-    return value
-
-
-def _known(words: Mapping[str, T], body: Mapping[str, Any], name: str) -> T:
-    value = _text(body, name)
-    if value not in words:
-        raise BadAnswerError(f"{name} is {value!r}, which logos does not know")
-    return words[value]

@@ -1,15 +1,14 @@
-"""A bound Binance venue on the real ccxt client, in front of its simulator."""
+"""A bound Kraken venue on the real ccxt client, in front of its simulator."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from urllib.parse import parse_qsl
 
 import pytest
 
 from logos_ccxt import VENUE
-from logos_ccxt.simulator import BinanceSimulator
-from logos_ccxt.venue import BinanceVenue
+from logos_ccxt.kraken.simulator import KrakenSimulator
+from logos_ccxt.kraken.venue import KrakenVenue
 from logos_core.clock import SystemClock
 from logos_core.hookspecs import OrderReference, ReconcileRequest
 from logos_core.orders import OrderRequest, OrderType, Side, TimeInForce
@@ -20,18 +19,17 @@ from logos_core.venues import BoundVenue, Reply, VenueSettings, bind
 from logos_core.wire import Wire
 
 
-class ScriptedSimulator(BinanceSimulator):
-    """The simulator, but for the paths whose answer a test has written; it keeps every request."""
+class ScriptedSimulator(KrakenSimulator):
+    """The simulator, but for the methods whose answer a test has written; it keeps every request."""
 
     def __init__(self, **options) -> None:
-        super().__init__(**options)
+        super().__init__(**{"counter_max": None, **options})
         self.requests: list[HttpRequest] = []
-        self.answers: dict[tuple[str, str], HttpResponse] = {}
+        self.answers: dict[str, HttpResponse] = {}
 
     def handle(self, request):
         self.requests.append(request)
-        path = request.path.removeprefix("/api/v3/")
-        return self.answers.get((request.method, path)) or super().handle(request)
+        return self.answers.get(request.path.rpartition("/")[2]) or super().handle(request)
 
 
 class Desk:
@@ -42,7 +40,7 @@ class Desk:
         self.server = LoopbackServer(self.app, hold_s=2.0).start()
         self.clock = clock or SystemClock()
         self.settings = VenueSettings(
-            variant="binance",
+            variant="kraken",
             environment="simulator",
             base_url=self.server.url,
             credentials={"api_key": Secret("key"), "secret": Secret(secret)},
@@ -53,10 +51,10 @@ class Desk:
         self.venue: BoundVenue = bind(VENUE, self.settings)
 
     @property
-    def plugin(self) -> BinanceVenue:
+    def plugin(self) -> KrakenVenue:
         """The plugin's own object behind the façade."""
         plugin = self.venue.hooks.submit.get_hookimpls()[0].plugin
-        assert isinstance(plugin, BinanceVenue)
+        assert isinstance(plugin, KrakenVenue)
         return plugin
 
     @property
@@ -64,43 +62,42 @@ class Desk:
         """The real SDK object."""
         return self.plugin._exchange
 
-    def market(self, client_order_id="order1", side="buy", quantity="0.01", symbol="BTC/USDT") -> OrderRequest:
+    def order(self, order_type: str = "limit", client_order_id: str = "lgsorder1", **more) -> OrderRequest:
+        given = {"symbol": "BTC/USD", "side": Side.BUY, "quantity": Decimal("0.01"), "price": None}
+        lasts = TimeInForce.IOC if order_type == "market" else TimeInForce.GTC
         return OrderRequest(
-            client_order_id=client_order_id, symbol=symbol, side=Side(side), order_type=OrderType.MARKET,
-            quantity=Decimal(quantity), price=None, time_in_force=TimeInForce.IOC,
-        )  # fmt: skip
+            client_order_id=client_order_id, order_type=OrderType(order_type), **{"time_in_force": lasts, **given, **more}
+        )
 
-    def limit(
-        self, client_order_id="order1", side="buy", quantity="0.01", price="50000", time_in_force="gtc", symbol="BTC/USDT"
-    ) -> OrderRequest:
-        return OrderRequest(
-            client_order_id=client_order_id, symbol=symbol, side=Side(side), order_type=OrderType.LIMIT,
-            quantity=Decimal(quantity), price=Decimal(price), time_in_force=TimeInForce(time_in_force),
-        )  # fmt: skip
+    def market(self, client_order_id="lgsorder1", **more) -> OrderRequest:
+        return self.order("market", client_order_id, **more)
+
+    def limit(self, client_order_id="lgsorder1", price="50000", **more) -> OrderRequest:
+        return self.order("limit", client_order_id, price=Decimal(price), **more)
 
     def submit(self, request: OrderRequest) -> Reply:
         return self.venue.submit(self.venue.prepare(request), ())
 
-    def reference(self, client_order_id="order1", **known) -> OrderReference:
-        fields = {"symbol": "BTC/USDT", "submitted_at": datetime.now(UTC), **known}
+    def reference(self, client_order_id="lgsorder1", **known) -> OrderReference:
+        fields = {"symbol": "BTC/USD", "submitted_at": datetime.now(UTC), **known}
         return OrderReference(client_order_id=client_order_id, **fields)
 
-    def reconcile(self, cursor=None, symbols=("BTC/USDT",)):
-        return self.venue.reconcile(ReconcileRequest(cursor=cursor, symbols=symbols, prefix="order"))
+    def reconcile(self, cursor=None):
+        return self.venue.reconcile(ReconcileRequest(cursor=cursor, symbols=(), prefix="lgs"))
 
     def fault(self, kind, operation="submit", **more) -> None:
         self.server.plan = FaultPlan([Fault(kind=kind, operation=operation, **more)])
 
-    def answer(self, method: str, path: str, status: int, body: bytes, content_type: str = "application/json") -> None:
-        self.app.answers[method, path] = HttpResponse(status, body, (("Content-Type", content_type),))
+    def answer(self, method: str, body: bytes, status: int = 200, content_type: str = "application/json") -> None:
+        self.app.answers[method] = HttpResponse(status, body, (("Content-Type", content_type),))
 
-    def sent(self, method: str, path: str) -> list[dict[str, str]]:
+    def sent(self, method: str) -> list[dict[str, str]]:
         """The parameters of every such request that reached the venue, as they stood on the wire."""
-        return [
-            dict(parse_qsl(request.target.partition("?")[2] + request.body.decode()))
-            for request in self.app.requests
-            if (request.method, request.path) == (method, f"/api/v3/{path}")
-        ]
+        found = [request for request in self.app.requests if request.path.endswith(f"/{method}")]
+        return [request.form() if b"{" not in request.body else request.json() for request in found]
+
+    def asked(self) -> list[str]:
+        return [request.path.rpartition("/")[2] for request in self.app.requests]
 
     def submits(self) -> int:
         return sum(entry.operation == "submit" for entry in self.server.wire)

@@ -5,7 +5,7 @@ import json
 import ccxt
 import pytest
 
-from logos_ccxt.errors import REFUSALS, classify
+from logos_ccxt.binance.errors import REFUSALS, classify
 from logos_core.hookspecs import BadAnswerError, Category, Operation, Outcome, Phase
 from logos_core.wire import Answer
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from logos_ccxt import mapping
+from logos_ccxt import reading
+from logos_ccxt.binance import mapping
 from logos_core.hookspecs import BadAnswerError
 from logos_core.orders import OrderStatus, OrderType, TimeInForce
 
@@ -207,4 +208,4 @@ def test_holdings_are_what_is_free_and_what_is_locked():
 
 @pytest.mark.parametrize("text", [None, "", "yesterday", "Mon, 23 Nov 2026 07:03:32 -0000"])
 def test_a_date_that_names_no_time_zone_is_no_time(text):
-    assert mapping.http_date(text) is None
+    assert reading.http_date(text) is None

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from logos_ccxt import VENUE
-from logos_ccxt import venue as venue_module
-from logos_ccxt.capabilities import RECV_WINDOW_MS
-from logos_ccxt.simulator import default_instruments
+from logos_ccxt.binance import venue as venue_module
+from logos_ccxt.binance.capabilities import RECV_WINDOW_MS
+from logos_ccxt.binance.simulator import default_instruments
 from logos_core.capabilities import ExpiryKind, Uniqueness
 from logos_core.clock import ManualClock
 from logos_core.hookspecs import Category, Found, NotSeen, Outcome, UnknownSymbolError

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from logos_ccxt.simulator import BinanceSimulator
+from logos_ccxt.binance.simulator import BinanceSimulator
 from logos_core.testing.server import HttpRequest
 
 D = Decimal

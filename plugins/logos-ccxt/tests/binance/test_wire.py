@@ -9,7 +9,7 @@ import ccxt
 import pytest
 
 from logos_ccxt import VENUE
-from logos_ccxt.venue import environment_of, guarded_exchange
+from logos_ccxt.binance.venue import environment_of, guarded_exchange
 from logos_core.errors import ConfigurationError
 from logos_core.hookspecs import Category, Outcome, Phase
 from logos_core.testing.faults import FaultKind
@@ -266,14 +266,14 @@ def test_trap_no_section_of_the_api_has_another_host(desk):
 
 @pytest.mark.parametrize(("environment", "urls"), [("paper", "test"), ("live", "api")])
 def test_the_declared_hosts_are_those_of_the_sdk(environment, urls):
-    host = VENUE.environments[environment].base_url
+    host = VENUE.environments_of("binance")[environment].base_url
 
     assert {f"{host}/api/v3"} == {ccxt.binance().urls[urls][section] for section in ("public", "private")}
 
 
 @pytest.mark.parametrize(("environment", "sandbox"), [("paper", True), ("live", False)])
 def test_trap_the_sandbox_switch_overwrites_addresses(desk, environment, sandbox):
-    host = VENUE.environments[environment].base_url
+    host = VENUE.environments_of("binance")[environment].base_url
     settings = type(desk.settings)(
         **{name: getattr(desk.settings, name) for name in ("variant", "credentials", "options", "wire", "clock")},
         environment=environment,

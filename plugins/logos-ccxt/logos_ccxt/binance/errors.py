@@ -16,6 +16,7 @@ from typing import Any
 
 from attrs import frozen
 
+from logos_ccxt.trouble import name, retry_after_s, silence
 from logos_core.hookspecs import Category, Classification, Operation, Outcome, Phase
 from logos_core.wire import Answer
 
@@ -86,9 +87,9 @@ REFUSALS = (
 def classify(error: Exception, operation: Operation, phase: Phase, answer: Answer | None) -> Classification:
     """Return what an error proves, given how far the operation got and what was answered."""
     if phase is Phase.NOTHING_SENT:
-        return Classification(outcome=Outcome.NOT_SENT, category=_silence(error), venue_message=_name(error))
+        return Classification(outcome=Outcome.NOT_SENT, category=silence(error), venue_message=name(error))
     if phase is Phase.SENT or answer is None:
-        return Classification(outcome=Outcome.UNKNOWN, category=_silence(error), venue_message=_name(error))
+        return Classification(outcome=Outcome.UNKNOWN, category=silence(error), venue_message=name(error))
     code, message = said(answer) or (None, "")
     if operation is Operation.REPLACE and (answer.status, code) in HALF_DONE:
         outcome, category = _half_done(answer)
@@ -98,8 +99,8 @@ def classify(error: Exception, operation: Operation, phase: Phase, answer: Answe
         outcome=outcome,
         category=category,
         venue_code=str(code) if code is not None else f"HTTP {answer.status}",
-        venue_message=message or _name(error),
-        retry_after_s=_retry_after_s(answer),
+        venue_message=message or name(error),
+        retry_after_s=retry_after_s(answer),
     )
 
 
@@ -160,25 +161,3 @@ def said(answer: Answer) -> tuple[int, str] | None:
     if not isinstance(body, dict) or type(body.get("code")) is not int or not isinstance(body.get("msg"), str):
         return None
     return body["code"], body["msg"]
-
-
-def _retry_after_s(answer: Answer) -> float | None:
-    text = answer.headers.get("retry-after", "")
-    return float(text) if text.isdecimal() else None
-
-
-def _silence(error: Exception) -> Category:
-    if _ours(error):
-        return Category.PROGRAM
-    return Category.TIMEOUT if "timeout" in type(error).__name__.lower() else Category.NETWORK
-
-
-def _name(error: Exception) -> str:
-    """Return the error's class, its cause's class, and the text only where it is our own."""
-    cause = f" from {type(error.__cause__).__name__}" if error.__cause__ else ""
-    text = f": {error}" if _ours(error) else ""
-    return f"{type(error).__name__}{cause}{text}"[:300]
-
-
-def _ours(error: Exception) -> bool:
-    return type(error).__module__.partition(".")[0] in {"logos_core", "logos_ccxt"}

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from logos_ccxt.simulator import BinanceSimulator
+from logos_ccxt.binance.simulator import BinanceSimulator
 from logos_core.testing.server import HttpRequest
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 250_000, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Binance spot. Importing this package imports no SDK; `venue` does."""

@@ -1,0 +1,1 @@
+"""Kraken spot. Importing this package imports no SDK; `venue` does."""
