@@ -105,6 +105,7 @@ def measure(preset: Rehearsable, events: int, seed: int, config: StreamConfig = 
         path = folder / "preset.toml"
         path.write_text(loose.text(server.url, folder / "runs", 5.0))
         with Adapter.open(path, home=folder / "home", environ={**os.environ, CREDENTIAL: "streams"}) as adapter:
+            adapter.listen().close()  # some SDKs take long to load
             with adapter.listen(config) as stream:
                 app.feed.plan = StreamPlan(CHANCES, seed)
                 _happen(adapter, app.exchange, instrument, events, random.Random(seed))

@@ -24,9 +24,9 @@ def _open(settings: VenueSettings) -> object:
 
 
 def _simulate(_variant: str) -> object:
-    from logos_ccxt.simulator import BinanceSimulator
+    from logos_ccxt.simulator_stream import StreamingBinance
 
-    return BinanceSimulator()
+    return StreamingBinance()
 
 
 VENUE = VenueDeclaration(

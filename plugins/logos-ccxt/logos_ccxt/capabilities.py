@@ -9,6 +9,7 @@ from logos_core.capabilities import (
     RateLimit,
     Replace,
     ReplaceKind,
+    Stream,
     Uniqueness,
 )
 from logos_core.orders import OrderType, TimeInForce
@@ -85,6 +86,13 @@ BINANCE = Capabilities(
             "kind": f"{_SPEC}, POST /api/v3/order/cancelReplace with STOP_ON_FAILURE and ONLY_NEW",
             "types": f"{_SPEC}, the same; a market order is never open, and a trailing stop has no price to change",
             "tells_successor": f"{_SPEC}: an order does not say what took its place",
+        },
+    ),
+    stream=Stream(
+        heartbeat_s=20.0,
+        sources={
+            "heartbeat_s": "ours: ccxt is told to ping twice as often; RFC 6455, 5.5.2: a ping is answered",
+            "gapless": "ccxt 4.5.90, pro/binance.py, handle_order_update: an executionReport carries no number",
         },
     ),
     sources={
