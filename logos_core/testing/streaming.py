@@ -111,13 +111,15 @@ class Feed:
         try:
             if self.plan.draw(connection=True) is StreamFault.NO_HELLO:
                 _keep_silent(wire, stopping)
-            elif voice.greet(wire, stopping):
-                self._talk(wire, voice, stopping)
+                return
+            told = self.exchange.last_transaction_id  # before the greeting: whatever follows a hello is told
+            if voice.greet(wire, stopping):
+                self._talk(wire, voice, stopping, told)
         except OSError:
             return  # The listener has left, which is not the venue's problem.
 
-    def _talk(self, wire: Wire, voice: Voice, stopping: threading.Event) -> None:
-        told, late = self.exchange.last_transaction_id, list[bytes]()
+    def _talk(self, wire: Wire, voice: Voice, stopping: threading.Event, told: int) -> None:
+        late: list[bytes] = []
         next_beat_s = _monotonic_s() + self.heartbeat_s
         while not stopping.is_set():
             for transaction in self.exchange.transactions(told):

@@ -34,9 +34,9 @@ def _simulate(variant: str) -> object:
         from logos_ccxt.kraken.simulator import KrakenSimulator
 
         return KrakenSimulator()
-    from logos_ccxt.binance.simulator import BinanceSimulator
+    from logos_ccxt.binance.simulator_stream import StreamingBinance
 
-    return BinanceSimulator()
+    return StreamingBinance()
 
 
 _SIMULATOR = {"simulator": Host(base_url=None, account_check="the loopback address that the preset names")}

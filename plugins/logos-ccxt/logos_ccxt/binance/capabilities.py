@@ -11,6 +11,7 @@ from logos_core.capabilities import (
     RateLimit,
     Replace,
     ReplaceKind,
+    Stream,
     Uniqueness,
 )
 from logos_core.orders import OrderType, TimeInForce
@@ -96,6 +97,13 @@ BINANCE = Capabilities(
             "types": f"{_SPEC}, the same; a market order is never open, and a trailing stop has no price to change",
             "atomic": f"{_SPEC}, the same: ONLY_NEW fails the cancel of an order that has traded, STOP_ON_FAILURE then places nothing",
             "tells_successor": f"{_SPEC}: an order does not say what took its place",
+        },
+    ),
+    stream=Stream(
+        heartbeat_s=20.0,
+        sources={
+            "heartbeat_s": "ours: ccxt is told to ping twice as often; RFC 6455, 5.5.2: a ping is answered",
+            "gapless": "ccxt 4.5.90, pro/binance.py, handle_order_update: an executionReport carries no number",
         },
     ),
     sources={

@@ -17,6 +17,7 @@ from logos_core.hookspecs import (
     CancelReceipt,
     Classification,
     Found,
+    Inlet,
     NotSeen,
     Operation,
     OrderReference,
@@ -52,6 +53,7 @@ class BinanceVenue:
 
     def __init__(self, settings: VenueSettings) -> None:
         self._loading = threading.Lock()
+        self._settings = settings
         self._wire = settings.wire
         self._exchange = guarded_exchange(settings)
         self._environment = environment_of(self._exchange.urls["api"]["private"])
@@ -138,6 +140,12 @@ class BinanceVenue:
         )
 
     @venue_hook
+    def listen(self, inlet: Inlet) -> None:
+        from logos_ccxt.binance import stream  # ccxt.pro is large; who does not listen need not load it
+
+        stream.listen(self._settings, self._known_symbol_of, inlet)
+
+    @venue_hook
     def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
         return errors.classify(error, operation, phase, self._wire.current().answer)
 
@@ -216,6 +224,13 @@ class BinanceVenue:
         if market_id is None:
             raise BadAnswerError(f"the market {symbol!r} is not listed, so it cannot be asked about")
         return market_id
+
+    def _known_symbol_of(self, market_id: str) -> str:
+        """Return the symbol of a market that is loaded; who listens may not ask for others."""
+        found = (self._exchange.markets_by_id or {}).get(market_id)
+        if not found:
+            raise BadAnswerError(f"the market {market_id!r} is not loaded")
+        return str(found[0]["symbol"])
 
     def _symbol_of(self, market_id: str) -> str:
         """Return the symbol of a market, also of one that was listed after we loaded them."""
