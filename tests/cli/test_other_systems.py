@@ -56,6 +56,7 @@ def hold(windows):
         running.append(
             subprocess.Popen(command, env=environ_of(windows.home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         )
+        assert running[-1].stdout is not None
         assert "open\n" == running[-1].stdout.readline()
         return running[-1]
 

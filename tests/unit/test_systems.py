@@ -24,8 +24,7 @@ def test_on_macos_a_sync_asks_the_disk_to_write_its_own_cache(tmp_path, monkeypa
     made = SqliteLedger.create(path, OWNER, ManualClock())
     opened = SqliteLedger.open(path, ManualClock(), OWNER)
     connections = [made._db, opened._db, *(db.aside for db in (made._db, opened._db) if db.aside is not None), Connection(path)]
-    said = {connection.row(f"PRAGMA {name}")[0] for connection in connections for name in ("fullfsync",)}
-    sync = {connection.row("PRAGMA synchronous")[0] for connection in connections}
+    said, sync = ({db.rows(f"PRAGMA {name}")[0][0] for db in connections} for name in ("fullfsync", "synchronous"))
     for connection in connections:
         connection.close()
 
