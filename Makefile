@@ -3,6 +3,7 @@
 PYTHON ?= python3
 N ?= 60
 SEEDS ?= 200
+EVENTS ?= 10000
 
 BIN := .venv/bin
 PLUGINS := $(sort $(wildcard plugins/logos-*))
@@ -17,7 +18,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint docs format rehearse wire kills races bench platforms spec-check wheels clean
+.PHONY: help setup test lint docs format rehearse wire kills races streams bench platforms spec-check wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ wire: $(STAMP)  ## count the requests that really leave, per order and per fault
 
 kills: $(STAMP)  ## kill processes at least N times in the middle of an order, and compare the books (N=60)
 	$(BIN)/python -m benchmarks.kills --minimum $(N)
+
+streams: $(STAMP)  ## let EVENTS things happen per venue while its stream misbehaves, and compare the books (EVENTS=10000)
+	$(BIN)/python -m benchmarks.streams --events $(EVENTS)
 
 races: $(STAMP)  ## race fills, faults and restarts against cancels and replacements, on every venue (SEEDS=200)
 	$(BIN)/python -m benchmarks.races --seeds $(SEEDS)

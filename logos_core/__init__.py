@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         OutcomeNotRecordedError,
         OutcomeUnknownError,
         PluginContractError,
+        StreamNotReadyError,
         VenueError,
         VenueUnavailableError,
     )
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from logos_core.rails.retry import RetryConfig
     from logos_core.reconciliation import ReconciliationReport
     from logos_core.replacing import ReplaceEnding, ReplaceReport
+    from logos_core.streaming import StreamConfig, StreamState
 
 __version__ = "0.1.0"
 
@@ -95,6 +97,9 @@ __all__ = [
     "RetryConfig",
     "Side",
     "StopLoss",
+    "StreamConfig",
+    "StreamNotReadyError",
+    "StreamState",
     "TakeProfit",
     "TimeInForce",
     "VenueError",
@@ -119,6 +124,7 @@ _HOMES = {
         "OutcomeNotRecordedError",
         "OutcomeUnknownError",
         "PluginContractError",
+        "StreamNotReadyError",
         "VenueError",
         "VenueUnavailableError",
     ),
@@ -153,6 +159,7 @@ _HOMES = {
     "logos_core.rails.retry": ("RetryConfig",),
     "logos_core.reconciliation": ("ReconciliationReport",),
     "logos_core.replacing": ("ReplaceEnding", "ReplaceReport"),
+    "logos_core.streaming": ("StreamConfig", "StreamState"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -44,6 +44,7 @@ from logos_core.recovery import RecoveryReport, recover
 from logos_core.replacing import ReplaceReport, Replacing
 from logos_core.resolution import Standing
 from logos_core.runs import write_json
+from logos_core.streaming import Listener, StreamConfig
 from logos_core.submission import Submission
 from logos_core.venues import VenueAskError
 
@@ -71,6 +72,7 @@ class Adapter:
         self._idle = threading.Condition()
         self._running = 0
         self._closed = False
+        self._listener: Listener | None = None
 
     @classmethod
     def open(
@@ -187,6 +189,7 @@ class Adapter:
 
         Raises:
             LookupError: no such order is known here.
+            OrderRejectedError, OrderNotPlacedError: there is no order to replace, on record.
             OrderDeniedError: we refused; the order stands as it was. Mend the cause and replace again.
             VenueUnavailableError: provably nothing was replaced. Replace again later, under the same intent id.
             OutcomeUnknownError: nobody knows yet which order stands. Replace again under the same intent id to find out.
@@ -281,6 +284,27 @@ class Adapter:
             parts.ledger.latch(f"the venue holds {name}, which bears our prefix and is not in the ledger")
         return self._concluded(evolve(found, verdict=verdict(found)))
 
+    def listen(self, config: StreamConfig | None = None) -> Listener:
+        """Listen to the venue's stream, so that what happens there is recorded without a question, until the listener is closed.
+
+        Use it as `with adapter.listen() as stream:`; closing the session ends it, too. What the stream may have kept back is found by
+        `reconcile`, which is called whenever there is a doubt. Observers are called from the listening thread.
+
+        Args:
+            config: how patient listening is; None takes the defaults.
+
+        Raises:
+            ConfigurationError: the venue has no stream.
+            StreamNotReadyError: the venue's stream did not begin. Orders are not touched by that.
+        """
+        with self._open():
+            listener = Listener(self._parts, self.reconcile, config)
+        with self._idle:
+            if self._listener is not None and self._listener.is_open:
+                raise RuntimeError("this Adapter listens already; close that listener first")
+            self._listener = listener
+        return listener.start()
+
     def book(self) -> Book:
         """Return what the executions of our orders come to: positions, fees, and the profit of each day.
 
@@ -303,6 +327,8 @@ class Adapter:
 
     def close(self) -> None:
         """End the session and leave its evidence: take no new call, wait for those under way, then let go. May be called twice."""
+        if self._listener is not None and os.getpid() == self._pid:
+            self._listener.close()
         with self._idle:
             if self._closed or os.getpid() != self._pid:
                 return

@@ -48,12 +48,19 @@ def adopt(venue: BoundVenue, ledger: SqliteLedger, symbols: tuple[str, ...]) -> 
 
 
 def _ours(snapshot: VenueSnapshot) -> list[ExecutionReport]:
+    """Return every order of ours, those that began something before their legs."""
     found = {(report.symbol, report.venue_order_id): report for report in (*snapshot.changed_orders, *snapshot.open_orders)}
-    return [report for report in found.values() if (report.client_order_id or "").startswith(PREFIX)]
+    ours = [report for report in found.values() if _name(report).startswith(PREFIX)]
+    return sorted(ours, key=lambda report: report.leg_of is not None)
+
+
+def _name(report: ExecutionReport) -> str:
+    """Return under which id the ledger knows an order; a leg is known by the order that began it."""
+    return report.leg_of or report.client_order_id or ""
 
 
 def _refuse_strangers(ledger: SqliteLedger, snapshot: VenueSnapshot, option: str = "") -> None:
-    unknown = [report for report in _ours(snapshot) if not ledger.knows(report.client_order_id or "")]
+    unknown = [report for report in _ours(snapshot) if not ledger.knows(_name(report))]
     if unknown:
         raise LedgerAdoptionError(
             f"the venue holds {len(unknown)} order(s) of ours that the ledger {ledger.path} does not know, such as "

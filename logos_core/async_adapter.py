@@ -20,6 +20,7 @@ from logos_core.positions import Book
 from logos_core.reconciliation import ReconciliationReport
 from logos_core.recovery import RecoveryReport
 from logos_core.replacing import ReplaceReport
+from logos_core.streaming import Listener, StreamConfig
 
 if TYPE_CHECKING:  # a program without it must not load it
     from asyncio import AbstractEventLoop
@@ -114,6 +115,10 @@ class AsyncAdapter:
     async def book(self) -> Book:
         """Return what the executions of our orders come to; see `Adapter.book`."""
         return await self._call(self._reserve, self.adapter.book)
+
+    async def listen(self, config: StreamConfig | None = None) -> Listener:
+        """Listen to the venue's stream; see `Adapter.listen`. It ends with the session, or by `await asyncio.to_thread(stream.close)`."""
+        return await self._call(self._reserve, self.adapter.listen, config)
 
     async def accept_positions(self, by: str, because: str) -> None:
         """Count positions from here on; see `Adapter.accept_positions`."""

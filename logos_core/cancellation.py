@@ -5,7 +5,7 @@ Rules:
 1. Cancelling passes no gate. It may be repeated, and its truth is the order's state, never the answer to the cancel.
 2. What goes out towards safety is recorded in the ledger, or beside it when the ledger cannot.
 3. Nothing is cancelled in another order's name: what a lookup finds must be what was sent.
-4. Cancelling an order that has ended, but whose legs work on, cancels the legs.
+4. Cancelling an order that has ended, but whose legs work on, cancels the legs; also where its end is learnt by the refusal alone.
 """
 
 from collections.abc import Mapping
@@ -37,11 +37,20 @@ class Cancellation:
         """Ask for a cancellation, and return what the order is after that; see `Adapter.cancel`."""
         legs = self._working_legs(reference)
         if legs:
-            replies = [self._send(reference.client_order_id, _leg_reference(reference, leg)) for leg in legs]
-        else:
-            reference = self._cancelable(reference)
-            replies = [self._send(reference.client_order_id, reference)]
-        refusal = next((reply.error for reply in replies if reply.error is not None), None)
+            return self._ended(reference, self._send_all(reference, legs))
+        reference = self._cancelable(reference)
+        refusal = self._send(reference.client_order_id, reference).error
+        report = self._ended(reference, refusal)
+        late = _working(report) if refusal is not None else ()
+        return self._ended(reference, self._send_all(reference, late)) if late else report
+
+    def _send_all(self, reference: OrderReference, legs: tuple[ExecutionReport, ...]) -> Exception | None:
+        """Ask for the end of some legs; return why the first one was refused, if one was."""
+        errors = [self._send(reference.client_order_id, _leg_reference(reference, leg)).error for leg in legs]
+        return next((error for error in errors if error is not None), None)
+
+    def _ended(self, reference: OrderReference, refusal: Exception | None) -> ExecutionReport:
+        """Return what the order is now, as soon as it and its legs have ended, or the venue has refused to end them."""
         report: ExecutionReport | None = None
         for look in range(LOOKS):
             report = self._report_of(reference)
@@ -66,9 +75,7 @@ class Cancellation:
             recorded = self._parts.ledger.find(reference.client_order_id)
         except LedgerError:
             return ()
-        if recorded is None or recorded.report is None or not recorded.report.status.is_final:
-            return ()
-        return tuple(leg for leg in recorded.report.legs if not leg.status.is_final)
+        return () if recorded is None or recorded.report is None else _working(recorded.report)
 
     def _cancelable(self, reference: OrderReference) -> OrderReference:
         """Return the reference with the venue's own id, found by a lookup if need be: an unknown order is cancelled on sight."""
@@ -128,6 +135,11 @@ class Cancellation:
 
 def _leg_reference(reference: OrderReference, leg: ExecutionReport) -> OrderReference:
     return evolve(reference, client_order_id=leg.client_order_id or reference.client_order_id, venue_order_id=leg.venue_order_id)
+
+
+def _working(report: ExecutionReport) -> tuple[ExecutionReport, ...]:
+    """Return the legs that work on although the order that began them has ended."""
+    return tuple(leg for leg in report.legs if report.status.is_final and not leg.status.is_final)
 
 
 def _is_done(report: ExecutionReport) -> bool:

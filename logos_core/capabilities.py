@@ -35,7 +35,7 @@ TimesInForce = Mapping[OrderType, tuple[TimeInForce, ...]]
 """For which types of order, and with which times in force, the default one first."""
 
 
-_ELSEWHERE = frozenset({"sources", "features", "replace", "positions"})
+_ELSEWHERE = frozenset({"sources", "features", "replace", "positions", "stream"})
 """What carries its sources itself."""
 
 
@@ -195,6 +195,28 @@ CANCEL_AND_NEW = Replace(
 
 
 @frozen(kw_only=True)
+class Stream:
+    """Whether the venue tells of orders and trades without being asked, and how one knows that it still would.
+
+    Attributes:
+        heartbeat_s: while the stream lives, something is heard at least this often; None without a stream.
+        gapless: whether every event has a place in a numbering without gaps, so that a missing one shows.
+    """
+
+    heartbeat_s: float | None
+    gapless: bool = False
+    sources: Mapping[str, str] = field(validator=_all_sourced)
+
+    @property
+    def is_declared(self) -> bool:
+        """Say whether there is a stream."""
+        return self.heartbeat_s is not None
+
+
+NO_STREAM = Stream(heartbeat_s=None, sources=dict.fromkeys(("heartbeat_s", "gapless"), "not declared"))
+
+
+@frozen(kw_only=True)
 class Capabilities:
     """All that a venue declares of itself.
 
@@ -207,6 +229,7 @@ class Capabilities:
         paper: whether the venue has a paper environment.
         features: what it does beyond a plain order.
         replace: how an order takes another's place.
+        stream: whether it tells of orders and trades without being asked.
         positions: what the positions in a snapshot are; without a declaration they are not compared.
     """
 
@@ -218,5 +241,6 @@ class Capabilities:
     paper: bool
     features: Features = Features()
     replace: Replace = CANCEL_AND_NEW
+    stream: Stream = NO_STREAM
     positions: PositionView = NO_POSITIONS
     sources: Mapping[str, str] = field(validator=_all_sourced)

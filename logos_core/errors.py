@@ -14,6 +14,7 @@
         VenueUnavailableError       provably nothing accepted; may be tried again
         OutcomeUnknownError         may be live; find out before anything else
           OutcomeNotRecordedError   the answer came, the ledger could not keep it
+      StreamNotReadyError           the venue's stream does not say hello
       LedgerError                   the memory is not usable; new orders stop
         LedgerAdoptionError         this ledger does not know what the account has done
       AuditError
@@ -135,6 +136,10 @@ class OutcomeNotRecordedError(OutcomeUnknownError):
     """
 
     report: "ExecutionReport | None" = None
+
+
+class StreamNotReadyError(LogosError):
+    """The venue's stream did not confirm in time that it tells anything. Orders go on without it; reconcile, and listen again later."""
 
 
 class LedgerError(LogosError):

@@ -182,8 +182,9 @@ class Home:
         return True
 
     def forget_session(self, session_id: str) -> None:
-        """Remove the lock of a session that ended with nothing in flight."""
-        self._session_path(session_id).unlink(missing_ok=True)
+        """Remove the lock of a session that ended with nothing in flight; Windows keeps it while it is open, which does no harm."""
+        with suppress(PermissionError):
+            self._session_path(session_id).unlink(missing_ok=True)
 
     def spool(self, identity: LedgerIdentity) -> Spool:
         """Return where an account's cancels wait for a ledger that can record them."""

@@ -229,6 +229,52 @@ class VenueSnapshot:
     venue_time: datetime | None = None
 
 
+class Inlet(Protocol):
+    """Where `listen` hands over what the venue's stream tells. Every method is for the listening thread only.
+
+    What is handed over may be repeated, late, out of order or incomplete; the core takes each fact once. Once `stopped`, every method
+    raises `StreamStoppedError`, which `listen` lets through.
+
+    Attributes:
+        heartbeat_s: something should be heard at least this often; where the venue sends no heartbeat of its own accord, ask for one.
+        stopped: whether `listen` should return.
+    """
+
+    @property
+    def heartbeat_s(self) -> float: ...
+
+    @property
+    def stopped(self) -> bool: ...
+
+    def on_stop(self, end: Callable[[], object]) -> None:
+        """Name what ends a read that blocks, such as closing the connection. It is called from another thread."""
+
+    def hello(self) -> None:
+        """Say that the venue confirmed the subscription: what happens from now on will be told.
+
+        Say it again whenever the SDK has connected anew by itself: what happened in between must be asked for.
+        """
+
+    def alive(self, position: int | None = None) -> None:
+        """Say that the stream lives, and, where its events are numbered, which one was the last."""
+
+    def heard(self, position: int) -> None:
+        """Say the number of an event, before what it holds is handed over. Only for a gapless stream, and there for each event."""
+
+    def report(self, report: ExecutionReport) -> None:
+        """Hand over what the venue says of an order, anybody's."""
+
+    def execution(self, execution: Execution) -> None:
+        """Hand over a trade, under the very id that `reconcile` gives it. Where the stream's ids are others, hand over reports only."""
+
+    def unreadable(self, why: str) -> None:
+        """Say that an event could not be read. The core asks the venue instead."""
+
+
+class StreamStoppedError(Exception):
+    """Nobody listens any more. Let it through."""
+
+
 class VenueHooks(Protocol):
     """What a venue does. Each method may block on the network; none may retry."""
 
@@ -267,6 +313,27 @@ class VenueHooks(Protocol):
     @venue_spec(firstresult=True)
     def reconcile(self, request: ReconcileRequest) -> VenueSnapshot:
         """Return the venue's whole view since the cursor. Raise rather than return half of it."""
+
+    @venue_spec(firstresult=True)
+    def listen(self, inlet: Inlet) -> None:
+        """Hand over what the venue's stream tells, until it ends, and then return or raise. Do not connect again; the core does.
+
+        By capability: only where `Stream.heartbeat_s` is declared. It runs in a thread of its own, beside the other hooks, and may block
+        in it. It makes no request of the kind the other hooks make: the session that they share refuses it outside of them. A dozen
+        lines do::
+
+            @venue_hook
+            def listen(self, inlet):
+                stream = sdk.Stream(self._token, timeout_s=3 * inlet.heartbeat_s)
+                inlet.on_stop(stream.close)
+                stream.subscribe("orders")  # raises unless the venue confirms it
+                inlet.hello()
+                for event in stream:
+                    if event["type"] == "heartbeat":
+                        inlet.alive()
+                    else:
+                        inlet.report(mapping.report(event["order"]))
+        """
 
     @venue_spec(firstresult=True)
     def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:

@@ -12,6 +12,7 @@ Rules:
    one is cancelled, and nothing is said until it has ended.
 """
 
+from contextlib import suppress
 from decimal import Decimal
 from enum import StrEnum
 
@@ -33,10 +34,10 @@ from logos_core.orders import ExecutionReport, OrderStatus, Replacement, changed
 from logos_core.parts import Parts
 from logos_core.rails.idempotency import same_decision
 from logos_core.rails.replace import is_native
-from logos_core.records import Recorded
+from logos_core.records import ClaimLostError, Recorded
 from logos_core.recovery import is_abandoned
 from logos_core.resolution import Standing
-from logos_core.submission import Sending, Submission
+from logos_core.submission import MAX_REREADS, Sending, Submission
 
 MAX_CHAIN = 1_000
 """How many replacements of one order are followed back."""
@@ -83,8 +84,14 @@ class Replacing:
 
     def replace(self, replacement: Replacement) -> ReplaceReport:
         """Let an order go on with other numbers; see `Adapter.replace`."""
+        name = self._parts.cache.client_order_id(replacement.intent_id)
+        for _ in range(MAX_REREADS):
+            with suppress(ClaimLostError):  # another caller was first; its order is this one's, too
+                return self._replace(replacement, name)
+        raise OrderInFlightError(self._parts.reference(name, replacement.symbol))
+
+    def _replace(self, replacement: Replacement, name: str) -> ReplaceReport:
         parts = self._parts
-        name = parts.cache.client_order_id(replacement.intent_id)
         recorded = parts.ledger.find(name)
         proven_attempt: int | None = None
         if recorded is not None:

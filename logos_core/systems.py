@@ -38,7 +38,6 @@ def take_lock(descriptor: int, *, exclusive: bool) -> bool:
         if _fcntl is not None:
             _fcntl.flock(descriptor, (_fcntl.LOCK_EX if exclusive else _fcntl.LOCK_SH) | _fcntl.LOCK_NB)
         elif _msvcrt is not None:
-            os.lseek(descriptor, 0, os.SEEK_SET)  # what is locked is a byte, counted from where the file stands
             _msvcrt.locking(descriptor, _msvcrt.LK_NBLCK, 1)
         else:
             raise ConfigurationError(

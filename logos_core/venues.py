@@ -30,6 +30,7 @@ from logos_core.hookspecs import (
     Category,
     Classification,
     Found,
+    Inlet,
     NotSeen,
     Operation,
     OrderReference,
@@ -50,6 +51,7 @@ GROUP = "logos.venues"
 HOOKS = tuple(name for name in vars(VenueHooks) if not name.startswith("_"))
 OPTIONAL: Mapping[str, Callable[[Capabilities], bool]] = {
     "replace": lambda capabilities: capabilities.replace.kind is ReplaceKind.NATIVE,
+    "listen": lambda capabilities: capabilities.stream.is_declared,
 }
 """Hooks that a venue has if, and only if, its capabilities say so."""
 
@@ -334,6 +336,10 @@ class BoundVenue:
     def cancel(self, reference: OrderReference) -> Reply:
         """Ask for a cancellation, once, and return what came of it."""
         return self._send(Operation.CANCEL, CancelReceipt, (), reference=reference)
+
+    def listen(self, inlet: Inlet) -> None:
+        """Hand over what the stream tells, until it ends. Takes no turn: it blocks, and the other hooks go on beside it."""
+        self.calls["listen"](inlet=inlet)
 
     def classify(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
         """Return what an error proves, in the venue's own reading."""

@@ -14,6 +14,7 @@ HOOKS_WHEN = {
     "cancel": "By `Adapter.cancel`, at any time, halted or not. It may be repeated.",
     "lookup": "After a duplicate, an unknown outcome or a cancel; by recovery; by `Adapter.lookup`.",
     "reconcile": "When a session opens, and by `Adapter.reconcile`.",
+    "listen": "By `Adapter.listen`, in a thread of its own, where the capabilities declare `stream.heartbeat_s`; again after each end.",
     "classify_error": "After every error of one of the other hooks, and never for anything else.",
     "object_to": "Before each new attempt of an intent, when everything else has agreed.",
     "observe": "After each event is on record.",
@@ -27,11 +28,13 @@ HOOKS_RETURN = {
     "cancel": "`CancelReceipt`. It says that the request was taken, and nothing about the order.",
     "lookup": "`Found(report)` or `NotSeen(views=…)` with every place that was asked. Never conclude absence: the core does.",
     "reconcile": "`VenueSnapshot`, whole. Raise rather than return half of it: an outage is never an empty list.",
+    "listen": "Nothing: it hands over what it hears, and returns or raises when the stream ends. The core connects again.",
     "classify_error": "`Classification`. `Outcome.UNKNOWN` for whatever is not on a list with a source.",
     "object_to": "A reason to deny the order, or `None`. Raising denies it too.",
     "observe": "Nothing. Whatever it raises is noted and changes nothing.",
 }
 HOOKS_NONE = {
+    "listen": "`None` is all that is expected: the stream has ended.",
     "object_to": "`None` is no objection.",
     "observe": "`None` is all that is expected.",
 }

@@ -1,7 +1,7 @@
 """`logos submit`, `logos replace` and `logos cancel`: one order at a time."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -162,7 +162,11 @@ def _amount(quantity: str) -> dict[str, str]:
 
 
 def _moment(text: str) -> datetime:
+    """Return a time in UTC; one that does not say its zone could be hours away from what was meant."""
     try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError:
+        moment = datetime.fromisoformat(text.strip())
+        if moment.utcoffset() is None:
+            raise ConfigurationError(f"--expires-at is {text!r}, without a zone; give a time such as 2026-12-31T16:00:00Z")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ConfigurationError(f"--expires-at is {text!r}; give a time such as 2026-12-31T16:00:00Z") from None

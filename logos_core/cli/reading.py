@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from attrs import evolve
 
 from logos_core import presets
 from logos_core.cli import executed, words
@@ -60,7 +61,7 @@ def _account_body(account: LedgerIdentity) -> dict[str, Any]:
 def _row(recorded: Recorded) -> tuple[str, ...]:
     return (
         recorded.state.value,
-        words.order_words(recorded),
+        words.standing_words(recorded),
         recorded.intent_id or "-",
         recorded.strategy or "-",
         recorded.updated_at.strftime("%Y-%m-%d %H:%M:%SZ"),
@@ -129,6 +130,7 @@ def _show(home: Home, ledger: SqliteLedger, recorded: Recorded, *, as_json: bool
         "known": words.KNOWN[recorded.state],
         "next": words.next_step(recorded),
         "in_flight": sessions,
+        "replacements": ledger.replacements(recorded.client_order_id),
         **executed.body(ledger, recorded),
         "timeline": [words.event_body(event) for event in events],
     }
@@ -146,7 +148,11 @@ def _story(ledger: SqliteLedger, recorded: Recorded, sessions: list[str], events
         *(f"       {line}" for line in sessions),
     ]
     if recorded.report is not None:
-        head.append(f"Venue: {words.report_line(recorded.report)}")
+        head.append(f"Venue: {words.report_line(evolve(recorded.report, legs=()))}")
+        head += [f"Leg:   {words.leg_line(leg)}" for leg in recorded.report.legs]
+    if recorded.replaces is not None:
+        head.append(f"Takes the place of {recorded.replaces}")
+    head += [f"Its place is taken by {name}" for name in ledger.replacements(recorded.client_order_id)]
     if recorded.duplicates:
         head.append(f"ALARM: a second order exists: {', '.join(recorded.duplicates)}")
     head += executed.alarms(ledger, recorded)

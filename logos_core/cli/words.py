@@ -72,6 +72,8 @@ def report_body(report: ExecutionReport) -> dict[str, Any]:
         "quantity": report.quantity,
         "price": report.price,
         "stop_price": report.stop_price,
+        "trail_amount": report.trail_amount,
+        "trail_percent": report.trail_percent,
         "notional": report.notional,
         "time_in_force": report.time_in_force.value if report.time_in_force else None,
         "status": report.status.value,
@@ -79,6 +81,7 @@ def report_body(report: ExecutionReport) -> dict[str, Any]:
         "leaves_quantity": report.leaves_quantity,
         "average_price": report.average_price,
         "fees": [{"amount": fee.amount, "asset": fee.asset} for fee in report.fees],
+        "replaced_by": report.replaced_by,
         "legs": [report_body(leg) for leg in report.legs],
         "venue_time": report.venue_time,
     }
@@ -95,7 +98,7 @@ def report_line(report: ExecutionReport) -> str:
     average = "" if report.average_price is None else f" at {plain(report.average_price)}"
     legs = "".join(f"; leg {leg_line(leg)}" for leg in report.legs)
     return (
-        f"{report.status.value}: {report.side.value} {ordered} {report.symbol} {_priced(report)}, {filled}{average} "
+        f"{report.status.value}: {report.side.value} {ordered} {report.symbol} {_price_words(report_body(report))}, {filled}{average} "
         f"({report.client_order_id}, the venue's {report.venue_order_id}){legs}"
     )
 
@@ -121,15 +124,7 @@ def replace_text(found: ReplaceReport) -> str:
 
 def leg_line(leg: ExecutionReport) -> str:
     """Return a leg in a few words."""
-    return f"{leg.venue_order_id}: {leg.side.value} {_priced(leg)}, {leg.status.value}, {plain(leg.filled_quantity)} filled"
-
-
-def _priced(report: ExecutionReport) -> str:
-    limit = "at market" if report.price is None else f"at {plain(report.price)}"
-    if report.trail_amount is not None or report.trail_percent is not None:
-        trail = f"{plain(report.trail_percent)} %" if report.trail_percent is not None else plain(report.trail_amount or ZERO)
-        return f"{limit}, trailing by {trail}"
-    return limit if report.stop_price is None else f"{limit} from {plain(report.stop_price)} on"
+    return f"{leg.venue_order_id}: {leg.side.value} {_price_words(report_body(leg))}, {leg.status.value}, {plain(leg.filled_quantity)} filled"
 
 
 def intent_body(recorded: Recorded) -> dict[str, Any]:
@@ -154,18 +149,69 @@ def intent_body(recorded: Recorded) -> dict[str, Any]:
             for attempt in recorded.attempts
         ],
         "duplicates": list(recorded.duplicates),
+        "replaces": recorded.replaces,
     }
 
 
 def order_words(recorded: Recorded) -> str:
     """Return what was ordered."""
-    said: Mapping[str, Any] | None = recorded.payload
-    if said is None and recorded.report is not None:
-        said = report_body(recorded.report)
-    if said is None:
-        return recorded.symbol
-    price = "at market" if said["price"] is None else f"at {said['price']}"
-    return f"{said['side']} {said['quantity']} {said['symbol']} {price}"
+    payload = recorded.payload or {}
+    if "side" in payload:
+        return _ordered(payload)
+    if recorded.request is not None:
+        request = recorded.request
+        said: dict[str, Any] = {name: getattr(request, name) for name in ("symbol", "side", "quantity", "price")}
+        return _ordered({**said, **request.spelled()})
+    if recorded.report is not None:
+        return _ordered(report_body(recorded.report))
+    return _changes(payload) if payload else recorded.symbol
+
+
+def standing_words(recorded: Recorded) -> str:
+    """Return what was ordered, how its legs stand, and whose place it takes."""
+    legs = [leg.status.value for leg in recorded.report.legs] if recorded.report else []
+    shown = f"; legs: {', '.join(legs)}" if legs else ""
+    return order_words(recorded) + shown + (f"; replaces {recorded.replaces}" if recorded.replaces else "")
+
+
+def _ordered(said: Mapping[str, Any]) -> str:
+    """Return the fields of an order in words."""
+    by_worth = said.get("quantity") is None and said.get("notional") is not None
+    amount = f"{_number(said['notional'])} worth of" if by_worth else _number(said.get("quantity"))
+    return f"{said['side']} {amount} {said['symbol']} {_price_words(said)}{_terms_words(said)}"
+
+
+def _price_words(said: Mapping[str, Any]) -> str:
+    limit = "at market" if said.get("price") is None else f"at {_number(said['price'])}"
+    if said.get("trail_percent") is not None:
+        return f"{limit}, trailing by {_number(said['trail_percent'])} %"
+    if said.get("trail_amount") is not None:
+        return f"{limit}, trailing by {_number(said['trail_amount'])}"
+    return limit if said.get("stop_price") is None else f"{limit} from {_number(said['stop_price'])} on"
+
+
+def _terms_words(said: Mapping[str, Any]) -> str:
+    limit = f" at {said['stop_loss_price']}" if said.get("stop_loss_price") else ""
+    terms = {
+        "post_only": "post only",
+        "reduce_only": "reduce only",
+        "expires_at": f"until {said.get('expires_at')}",
+        "take_profit": f"take profit at {said.get('take_profit')}",
+        "stop_loss": f"stop loss{limit} from {said.get('stop_loss')} on",
+        "one_cancels_other": "one cancels the other",
+    }
+    return "".join(f", {text}" for name, text in terms.items() if said.get(name))
+
+
+def _changes(said: Mapping[str, Any]) -> str:
+    """Return in words what a replacement changes."""
+    names = {"quantity": "quantity {}", "price": "at {}", "stop_price": "from {} on"}
+    found = [words.format(said[name]) for name, words in names.items() if said.get(name) is not None]
+    return f"{said['symbol']}, changed to {', '.join(found)}"
+
+
+def _number(value: Any) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def age(since: datetime, now: datetime) -> str:
@@ -201,8 +247,8 @@ def event_time(event: StoredEvent) -> datetime:
 
 def _attempt(said: dict[str, Any]) -> str:
     order, sent = said["payload"], said["sent"]
-    price = "at market" if sent["price"] is None else f"at {sent['price']}"
-    return f"attempt {said['attempt']} recorded, then sent: {order['side']} {sent['quantity']} {order['symbol']} {price}"
+    what = _ordered({**order, **sent}) if "side" in order else f"{_changes({**order, **sent})}, in place of {said.get('replaces')}"
+    return f"attempt {said['attempt']} recorded, then sent: {what}"
 
 
 def _settled(said: dict[str, Any]) -> str:
@@ -223,8 +269,17 @@ def _settled(said: dict[str, Any]) -> str:
 
 
 def _reported(said: dict[str, Any]) -> str:
-    report = said["report"]
-    return f"the venue reports {report['status']}, {report['filled_quantity']} of {report['quantity']} filled" + _state(said)
+    return f"the venue reports {_filled(said['report'])}" + _state(said)
+
+
+def _leg_reported(said: dict[str, Any]) -> str:
+    leg = said["report"]
+    return f"leg {leg['venue_order_id']}, {leg['side']} {_price_words(leg)}: {_filled(leg)}"
+
+
+def _filled(report: dict[str, Any]) -> str:
+    of = "" if report.get("quantity") is None else f" of {report['quantity']}"
+    return f"{report['status']}, {report['filled_quantity']}{of} filled"
 
 
 def _not_seen(said: dict[str, Any]) -> str:
@@ -266,6 +321,10 @@ _EVENTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "attempt": _attempt,
     "settled": _settled,
     "reported": _reported,
+    "leg_reported": _leg_reported,
+    "replacement_begun": lambda said: f"to take the place of {said['replaces']}",
+    "replacement_closed": lambda said: f"not placed: {(said.get('evidence') or {}).get('why')}" + _state(said),
+    "replaced_too_much": lambda said: str(said.get("why")),
     "not_seen": _not_seen,
     "cancel": _cancel,
     "resolved": _resolved,

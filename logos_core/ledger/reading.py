@@ -117,6 +117,14 @@ class LedgerReader:
         """Return every symbol an intent was recorded for."""
         return tuple(row[0] for row in self._db.rows("SELECT symbol FROM symbols ORDER BY symbol"))
 
+    def replacements(self, client_order_id: str) -> list[str]:
+        """Return the client order ids of the orders that were placed in this one's place."""
+        rows = self._db.rows(
+            "SELECT n.client_order_id FROM intents n JOIN intents o ON o.id = n.parent_intent"
+            " WHERE o.client_order_id = ? AND n.state NOT IN ('fresh', 'rejected', 'not_placed') ORDER BY n.id", client_order_id,
+        )  # fmt: skip
+        return [str(row[0]) for row in rows]
+
     def executions(self, client_order_id: str) -> tuple[Execution, ...]:
         """Return the executions of an intent's orders as they were told, those of its legs, corrections and busts included."""
         rows = self._db.rows(

@@ -10,7 +10,7 @@ Rules:
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -461,7 +461,7 @@ class SqliteLedger(LedgerReader):
         if report.filled_quantity != before.filled_quantity:
             return report.filled_quantity > before.filled_quantity
         if (report.status, report.average_price) == (before.status, before.average_price):
-            return False
+            return _is_newer(report, before)
         return move_of(report.status) in TABLE[state]
 
     def _take_report(self, intent: int, state: IntentState, report: ExecutionReport) -> IntentState:
@@ -557,6 +557,29 @@ class SqliteLedger(LedgerReader):
                 self._write_execution(execution)
             self._set_cursor("reconcile", snapshot.cursor)
         return found
+
+    def apply_executions(self, executions: Iterable[Execution]) -> tuple[str, ...]:
+        """Record trades, each once however often it is told; return the client order ids of ours that had a new one.
+
+        One whose order is not on record yet is kept, and found when the order is.
+        """
+        owners: list[str] = []
+        with self._transaction():
+            for execution in executions:
+                known = self._db.row(
+                    "SELECT 1 FROM executions WHERE symbol = ? AND execution_id = ?", execution.symbol, execution.execution_id
+                )
+                self._write_execution(execution)
+                owner = None if known else self._owner(execution)
+                owners += [owner] if owner else []
+        return tuple(dict.fromkeys(owners))
+
+    def _owner(self, execution: Execution) -> str | None:
+        row = self._db.row(
+            "SELECT i.client_order_id FROM venue_orders v JOIN intents i ON i.id = v.intent"
+            " WHERE v.symbol = ? AND v.venue_order_id = ?", execution.symbol, execution.venue_order_id,
+        )  # fmt: skip
+        return None if row is None else str(row[0])
 
     def adopt(self, reports: list[ExecutionReport], snapshot: VenueSnapshot | None) -> int:
         """Take over orders that the venue holds and the ledger has never heard of; return how many.
@@ -769,6 +792,14 @@ def _advanced(state: IntentState, move: Move) -> IntentState:
         return advance(state, move)
     except IllegalMoveError:
         return state
+
+
+def _is_newer(report: ExecutionReport, before: ExecutionReport) -> bool:
+    """Say whether a later word changes what an order is for, or where its stop stands: a leg's quantity, a trail."""
+    told, known = ((said.quantity, said.price, said.stop_price, said.replaced_by) for said in (report, before))
+    if told == known or report.venue_time is None:
+        return False
+    return before.venue_time is None or report.venue_time > before.venue_time
 
 
 class _DeniedError(Exception):

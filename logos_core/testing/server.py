@@ -5,6 +5,7 @@
    that "sent" and "processed" can be told apart whatever the client believes.
 3. What is under `/_logos/` is for the test: it meets no fault and is not in the wire log.
 4. Every wait ends: at its own bound, when the client leaves, or when the server stops.
+5. A venue with a method `stream` may take a connection over, to tell what happens; that is no request, so it is not in the log.
 """
 
 from __future__ import annotations
@@ -353,6 +354,10 @@ class _Connection:
     def _serve(self, request: HttpRequest) -> bool:
         if request.path.startswith(ADMIN_PREFIX):
             return self._send(_administrate(self.server, request), request)
+        tell = getattr(self.server.app, "stream", _no_stream)(request)
+        if tell is not None:
+            tell(self._socket, self.server.stopping)
+            return False
         entry, fault = self.server.record(request)
         if fault is None:
             return self._send(self.server.process(request, entry), request, entry)
@@ -427,6 +432,10 @@ class _Connection:
         layout = "hh" if sys.platform == "win32" else "ii"
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(layout, 1, 0))
         return False
+
+
+def _no_stream(_request: HttpRequest) -> None:
+    return None
 
 
 # The simulator shares nothing with the code it tests, its clock included.

@@ -1,10 +1,9 @@
 """The packages as users get them: built wheels in a clean environment, outside any clone, one venue at a time.
 
-On the oldest and on the newest Python of this machine; on every one between them where LOGOS_EVERY_PYTHON is set, with a rehearsal
-on each (`make platforms`).
+On the oldest Python that the packages name and on the newest of this machine; a missing one fails, with the remedy. Where
+LOGOS_EVERY_PYTHON is set, on those between them too, with a rehearsal on each (`make platforms`).
 """
 
-import functools
 import json
 import os
 import shutil
@@ -19,8 +18,7 @@ from typing import Any
 import pytest
 
 from logos_core.systems import take_lock
-from tests.built import interpreters
-from tests.built.interpreters import ONE_PYTHON, Version
+from tests.built.pythons import WHY_ONE, Version, both_ends, pythons
 
 ROOT = Path(__file__).parents[2]
 UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
@@ -37,8 +35,7 @@ FIND = (
     "import importlib, importlib.util, json, sys; {}; print(json.dumps([n for n in sys.argv[1:] if importlib.util.find_spec(n)]))"
 )
 EVERY = "LOGOS_EVERY_PYTHON" in os.environ
-ENDS = ("oldest", "newest")
-MIDDLE = [f"3.{minor}" for minor in range(12, 15)] if EVERY else []
+MIDDLE = [f"{major}.{minor}" for major, minor in list(pythons())[1:-1]] if EVERY else []
 
 
 class Desk:
@@ -84,28 +81,24 @@ class Desk:
             simulator.communicate(timeout=10)
 
 
-@functools.cache
-def _known() -> dict[Version, Path]:
-    return interpreters.found()
+@pytest.fixture(scope="session")
+def known() -> dict[Version, Path]:
+    return pythons()
 
 
-@pytest.fixture(params=[*ENDS, *MIDDLE])
-def interpreter(request: pytest.FixtureRequest) -> Path:
-    """One of this machine's Pythons; one that is not here is a failure, unless somebody says why."""
-    known = _known()
-    trouble, reason = interpreters.lacking(known), os.environ.get(ONE_PYTHON)
+@pytest.fixture(params=["oldest", "newest", *MIDDLE])
+def interpreter(request: pytest.FixtureRequest, known: dict[Version, Path]) -> Path:
+    """One of this machine's Pythons; where an end is not here the test fails, or is skipped for the reason that somebody gave."""
+    why = os.environ.get(WHY_ONE)
+    try:
+        ends = both_ends(known, why)
+    except LookupError as error:
+        pytest.fail(str(error))
     if request.param in MIDDLE:
-        version = (3, int(request.param.partition(".")[2]))
-        if version not in list(known)[1:-1]:
-            pytest.skip(f"Python {request.param} is not between the ends of this machine")
-        return known[version]
-    if request.param == "oldest" and (trouble is None or reason):
-        return next(iter(known.values()))
-    if trouble and reason:
-        pytest.skip(f"{ONE_PYTHON}: {reason}")
-    if trouble:
-        pytest.fail(f"{trouble}, or say in {ONE_PYTHON} why this machine has one only")
-    return list(known.values())[-1]
+        return next(path for (major, minor), path in known.items() if f"{major}.{minor}" == request.param)
+    if request.param == "newest" and len(ends) == 1:
+        pytest.skip(f"{WHY_ONE}: {why}")
+    return known[ends[0] if request.param == "oldest" else ends[-1]]
 
 
 @pytest.fixture(scope="session")
@@ -134,6 +127,8 @@ def test_one_venue_alone_from_its_wheel_trades(plugin: str, interpreter: Path, w
     desk = Desk(tmp_path)
     desk.install(interpreter, wheels, f"logos-{plugin}")
     own = f"importlib.import_module({SDKS[plugin]!r}); importlib.import_module('logos_{plugin}')"
+    version = "import sys; print(sys.version_info[:2])"
+    assert desk.run(interpreter, "-I", "-c", version) == desk.run(desk.python, "-I", "-c", version)
     listed = desk.logos("venues")
     desk.logos("init", venue)
     order = ("submit", preset, "buy", quantity, symbol, "--limit", price, "--intent-id", "first")
@@ -149,25 +144,6 @@ def test_one_venue_alone_from_its_wheel_trades(plugin: str, interpreter: Path, w
     assert [plugin] == [line.split()[0] for line in listed.splitlines()]
     assert ("canceled", "canceled") == (cancelled["status"], over["status"])
     assert {first["venue_order_id"]} == {again["venue_order_id"], cancelled["venue_order_id"], over["venue_order_id"]}
-
-
-def test_a_python_that_is_missing_is_told_with_what_to_install():
-    here = Path(sys.executable)
-
-    assert "install it (pyenv install 3.11)" in str(interpreters.lacking({(3, 12): here, (3, 13): here}))
-    assert "install the newest one" in str(interpreters.lacking({(3, 11): here}))
-    assert interpreters.lacking({(3, 11): here, (3, 12): here}) is None
-
-
-def test_only_a_released_cpython_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    said = {"python3.13": '[3, 13, "final", "cpython"]', "python3.14": '[3, 14, "candidate", "cpython"]', "python3.12": "not here"}
-    for name, words in said.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\necho '{words}'\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-    assert {sys.version_info[:2]: Path(sys.executable), (3, 13): tmp_path / "python3.13"} == interpreters.found()
 
 
 def test_every_package_claims_the_same_pythons_from_the_oldest_on():

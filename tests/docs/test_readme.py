@@ -93,6 +93,13 @@ def test_the_commands_to_try_by_hand_do_what_they_say(reader: Reader):
             simulator.communicate(timeout=10)
 
 
+def test_the_readme_stays_short_and_names_only_what_can_be_made():
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert 100 >= len(README.splitlines())
+    assert set() == set(re.findall(r"\bmake ([a-z]+)`?", README)) - targets
+
+
 def test_the_readme_links_to_files_that_exist():
     links = re.findall(r"\]\(([^)#]+)\)", README)
 

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,12 +15,20 @@ import pytest
 from logos_alpaca.simulator import AlpacaSimulator
 from logos_ccxt.simulator import BinanceSimulator
 from logos_core import Adapter
+from logos_core.adoption import adopt
+from logos_core.clock import SystemClock
+from logos_core.home import Home
+from logos_core.ledger.sqlite import SqliteLedger
+from logos_core.session import register
+from logos_core.testing.exchange import Exchange
 from logos_core.testing.server import HttpRequest, HttpResponse, LoopbackServer, VenueApp
 from logos_oanda.simulator import ACCOUNT, OandaSimulator
 
 VENUES = ("alpaca", "oanda", "ccxt:binance")
 SYMBOLS = {"alpaca": "AAPL", "oanda": "EUR_USD", "ccxt:binance": "BTC/USDT"}
 RESTING_PRICES = {"alpaca": "10", "oanda": "0.5", "ccxt:binance": "1000"}
+LAST = {"alpaca": "190", "oanda": "1.1", "ccxt:binance": "60000"}
+TICKS = {"alpaca": "0.01", "oanda": "0.00001", "ccxt:binance": "0.01"}
 _CREDENTIALS = {"alpaca": ("key_id", "secret_key"), "oanda": ("token",), "ccxt:binance": ("api_key", "secret")}
 
 
@@ -30,8 +40,26 @@ class Desk:
         self.venue = venue
         self.symbol = SYMBOLS[venue]
         self.resting_price = RESTING_PRICES[venue]
+        self.last = LAST[venue]
         self.server = LoopbackServer(_simulator(venue), hold_s=10)
         self.home = folder / "home"
+
+    @property
+    def exchange(self) -> Exchange:
+        """What the venue itself knows."""
+        return self.server.app.exchange
+
+    def price(self, factor: float | str) -> Decimal:
+        """Return a part of the price at which the market began, on the grid."""
+        return (Decimal(self.last) * Decimal(str(factor))).quantize(Decimal(TICKS[self.venue]))
+
+    def move(self, factor: float | str) -> None:
+        """Let the market go to a part of the price at which it began."""
+        self.exchange.move_price(self.symbol, self.price(factor))
+
+    def sent(self, operation: str = "submit") -> int:
+        """Return how many requests of a kind have left."""
+        return sum(entry.operation == operation for entry in self.server.wire)
 
     def preset(self, *, strategy: str = "test", timeout_s: float = 2.0, extra: str = "") -> Path:
         credentials = "\n".join(f'{name} = "env:LOGOS_SIMULATOR_KEY"' for name in _CREDENTIALS[self.venue])
@@ -73,6 +101,25 @@ def _simulator(venue: str) -> VenueApp:
     return OandaSimulator(fee_rate=Decimal("0.001")) if venue == "oanda" else BinanceSimulator()
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less: the simulators show at once what they have accepted."""
+    monkeypatch.setattr(SystemClock, "sleep", lambda _self, seconds: time.sleep(min(seconds, 0.02)))
+
+
+@pytest.fixture
+def make_desk(tmp_path: Path) -> Iterator[Callable[[str], Desk]]:
+    """Makes the desk of a test that says itself at which venue."""
+    with ExitStack() as stack:
+
+        def make(venue: str) -> Desk:
+            made = Desk(tmp_path, venue)
+            stack.enter_context(made.server)
+            return made
+
+        yield make
+
+
 @pytest.fixture(params=VENUES)
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path, request.param)
@@ -85,3 +132,23 @@ def alpaca(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path, "alpaca")
     with made.server:
         yield made
+
+
+def lose_ledger(desk: Desk) -> Path:
+    """Delete the one ledger of a desk; return where it was."""
+    (entry,) = Home(desk.home).ledgers()
+    for path in entry.path.parent.glob(entry.path.name + "*"):
+        path.unlink()
+    return entry.path
+
+
+def adopt_into(desk: Desk, adapter_of_another_home: Adapter, path: Path) -> int:
+    """What `logos ledger adopt` does, without its command line."""
+    parts = adapter_of_another_home._parts
+    ledger = SqliteLedger.create(path, parts.ledger.identity, SystemClock())
+    ledger.begin_session("adoption", "adopt", "test")
+    adopted = adopt(parts.venue, ledger, (desk.symbol,))
+    ledger.end_session()
+    register(Home(desk.home), ledger)
+    ledger.close()
+    return adopted

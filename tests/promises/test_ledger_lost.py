@@ -5,43 +5,21 @@ import sqlite3
 import pytest
 
 from logos_core import LedgerAdoptionError, LedgerError, Order, OrderConflictError
-from logos_core.adoption import adopt
-from logos_core.clock import SystemClock
 from logos_core.home import Home
-from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.session import register
+from tests.promises.conftest import adopt_into, lose_ledger
 
 
 def _submit(adapter, desk, price=None):
     return adapter.submit(Order.limit(desk.symbol, "buy", quantity="1", price=price or desk.resting_price, intent_id="once"))
 
 
-def _lose(desk):
-    (entry,) = Home(desk.home).ledgers()
-    for path in entry.path.parent.glob(entry.path.name + "*"):
-        path.unlink()
-    return entry.path
-
-
-def _adopt(desk, adapter_of_another_home, path):
-    """What `logos ledger adopt` does, without its command line."""
-    parts = adapter_of_another_home._parts
-    ledger = SqliteLedger.create(path, parts.ledger.identity, SystemClock())
-    ledger.begin_session("adoption", "adopt", "test")
-    adopted = adopt(parts.venue, ledger, (desk.symbol,))
-    ledger.end_session()
-    register(Home(desk.home), ledger)
-    ledger.close()
-    return adopted
-
-
 def test_a_deleted_ledger_refuses_until_adopted_and_then_answers(desk):
     with desk.open() as adapter:
         first = _submit(adapter, desk)
-        path = _lose(desk)
+        path = lose_ledger(desk)
         with pytest.raises(LedgerAdoptionError):
             desk.open()
-        adopted = _adopt(desk, adapter, path)
+        adopted = adopt_into(desk, adapter, path)
     with desk.open() as adapter:
         again = _submit(adapter, desk)
         with pytest.raises(OrderConflictError):
@@ -93,7 +71,7 @@ def test_the_client_order_id_of_an_intent_is_the_same_on_another_machine(desk, t
 def test_a_session_whose_ledger_is_deleted_under_it_sends_nothing_more(alpaca):
     with alpaca.open() as adapter:
         _submit(adapter, alpaca)
-        _lose(alpaca)
+        lose_ledger(alpaca)
         with pytest.raises(LedgerError):
             adapter.submit(Order.limit(alpaca.symbol, "buy", quantity="1", price="10", intent_id="twice"))
 

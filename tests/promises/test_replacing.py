@@ -4,16 +4,15 @@ The venue is asked, not logos: what it holds open and what it has traded, in all
 ledger says once the venue answers again.
 """
 
-import time
 from decimal import Decimal
 
 import pytest
 
 from logos_core import LogosError, Order
-from logos_core.clock import SystemClock
 from logos_core.replacing import ReplaceEnding
 from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 
+pytestmark = pytest.mark.usefixtures("hasty")
 TEN, THREE, EIGHT = Decimal(10), Decimal(3), Decimal(8)
 NEVER_PROCESSED = {
     FaultKind.REQUEST_DROPPED,
@@ -41,12 +40,6 @@ class Judge:
 
     def of(self, client_order_id: str):
         return self.exchange.orders_with(client_order_id)
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch):
-    """Wait less: the simulators show at once what they have accepted."""
-    monkeypatch.setattr(SystemClock, "sleep", lambda _self, seconds: time.sleep(min(seconds, 0.02)))
 
 
 @pytest.fixture

@@ -375,6 +375,24 @@ def test_an_unknown_new_order_is_found_out_by_replacing_again(anew):
     assert 2 == len(anew.venue.received)
 
 
+def test_whoever_comes_second_with_the_same_replacement_gets_the_first_ones_order(desk, session):
+    """The other session replaces it whole between this one's decision and its claim."""
+    other = desk()
+    done: list[bool] = []
+
+    def overtake(venue, request):
+        if not done:
+            done.append(True)
+            other.adapter.replace("one", intent_id="two", price="101")
+        return venue.prepared(request)
+
+    session.venue.script(Operation.PREPARE, overtake, overtake)
+    found = session.adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.REPLACED, 2) == (found.ending, len(session.venue.held))
+    assert (TEN, Decimal(0)) == at_the_venue(session)
+
+
 def test_a_second_replacement_of_one_order_waits_for_the_first(anew):
     anew.venue.on_cancel(take_cancel(cancels=False))
     with pytest.raises(OutcomeUnknownError):

@@ -1,5 +1,6 @@
 """The legs of a linked order: one group on record, whatever order its parts are told in."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -85,6 +86,17 @@ def test_a_late_word_on_a_leg_does_not_move_it_backwards(bracket):
     bracket.apply(PROFIT)
 
     assert OrderStatus.FILLED is statuses(bracket)["profit"]
+
+
+@pytest.mark.parametrize(("later", "quantity"), [(True, Decimal("0.4")), (False, Decimal(1))])
+def test_what_a_leg_is_for_is_taken_from_the_later_word(bracket, later, quantity):
+    """What the other leg has traded is taken off it; its status and its own fills stay as they were."""
+    before = bracket.clock.now()
+    bracket.apply(evolve(PROFIT, quantity=Decimal("0.5"), venue_time=before))
+    bracket.apply(evolve(PROFIT, quantity=Decimal(1), venue_time=before + timedelta(seconds=2)))
+    bracket.apply(evolve(PROFIT, quantity=Decimal("0.4"), venue_time=before + timedelta(seconds=3 if later else 1)))
+
+    assert {"profit": quantity, "loss": Decimal(1)} == {leg.venue_order_id: leg.quantity for leg in known(bracket).report.legs}
 
 
 def test_legs_that_work_on_after_their_order_has_filled_are_found(bracket):

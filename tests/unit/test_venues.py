@@ -176,7 +176,7 @@ REQUIRED = tuple(name for name in HOOKS if name not in OPTIONAL)
 
 def test_the_contract_has_eight_hooks_and_those_that_a_capability_asks_for():
     assert ("identify", "instrument", "prepare", "submit", "cancel", "lookup", "reconcile", "classify_error") == REQUIRED
-    assert {"replace"} == set(OPTIONAL)
+    assert {"replace", "listen"} == set(OPTIONAL)
 
 
 def made_of(**hooks):

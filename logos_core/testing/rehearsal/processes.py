@@ -6,7 +6,6 @@ input, which closes when that one ends, however it ends: `end_with_parent` then 
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -49,7 +48,7 @@ class Child:
     def kill(self) -> None:
         """Kill it as a power cut would, and wait until it is gone."""
         if self.is_alive():
-            os.kill(self.pid, signal.SIGKILL)
+            self._process.kill()
         self._process.wait()
 
     def wait(self) -> int:

@@ -26,9 +26,9 @@ def _open(settings: VenueSettings) -> object:
 
 
 def _simulate(_variant: str) -> Any:
-    from logos_alpaca.simulator import AlpacaSimulator
+    from logos_alpaca.simulator import StreamingAlpaca
 
-    return AlpacaSimulator()
+    return StreamingAlpaca()
 
 
 VENUE = VenueDeclaration(

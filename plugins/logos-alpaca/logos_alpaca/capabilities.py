@@ -11,6 +11,7 @@ from logos_core.capabilities import (
     RateLimit,
     Replace,
     ReplaceKind,
+    Stream,
     Uniqueness,
 )
 from logos_core.orders import OrderClass, OrderType, TimeInForce
@@ -93,6 +94,13 @@ CAPABILITIES = Capabilities(
             "types": f"{_SPEC}, PatchOrderRequest: qty, limit_price, stop_price",
             "atomic": "alpacahq/alpaca API #165: an order that had traded in part was replaced with its whole quantity",
             "tells_successor": f"{_SPEC}, Order.replaced_by",
+        },
+    ),
+    stream=Stream(
+        heartbeat_s=10.0,
+        sources={
+            "heartbeat_s": "alpaca-py 0.44, trading/stream.py: it pings every 10 s, and we twice as often; RFC 6455: a ping is answered",
+            "gapless": "https://docs.alpaca.markets/docs/websocket-streaming: updates carry no number",
         },
     ),
     sources={

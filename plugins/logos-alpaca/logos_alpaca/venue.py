@@ -17,6 +17,7 @@ from logos_core.hookspecs import (
     CancelReceipt,
     Classification,
     Found,
+    Inlet,
     NotSeen,
     Operation,
     OrderReference,
@@ -54,6 +55,7 @@ class AlpacaVenue:
         self._wire = settings.wire
         self._clock = settings.clock
         self._environment = settings.environment
+        self._settings = settings
         self._client = guarded_client(settings)
 
     @venue_hook
@@ -142,6 +144,12 @@ class AlpacaVenue:
             positions=tuple(mapping.position(item) for item in held),
             cursor=json.dumps(following),
         )
+
+    @venue_hook
+    def listen(self, inlet: Inlet) -> None:
+        from logos_alpaca import stream  # who does not listen need not load what only that needs
+
+        stream.listen(self._settings, inlet)
 
     @venue_hook
     def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:

@@ -28,6 +28,8 @@ _NOT_ALLOWED = (
     r"This symbol is (restricted|not permitted) for this account\.",
     r"Rest API trading is not enabled\.",
 )
+_AT_ONCE = (r"Order would immediately match and take\.", r"Order would trigger immediately\.")
+"""Why a maker or a stop order is refused (`POST /api/v3/order`); both are also among the messages in ccxt 4.5.90, binance.py."""
 
 DUPLICATE = "Duplicate order sent."
 NO_SUCH_ORDER = -2013
@@ -74,6 +76,7 @@ REFUSALS = (
     Refusal(-2010, Category.MARKET_CLOSED, f"{_ERRORS}, messages of -2010", r"Market is closed\."),
     *(Refusal(-2010, Category.AUTHENTICATION, f"{_ERRORS}, messages of -2010", text) for text in _NOT_ALLOWED),
     Refusal(-2010, Category.INVALID_ORDER, f"{_ERRORS}, messages of -2010", r"Price \* QTY is zero or less\."),
+    *(Refusal(-2010, Category.INVALID_ORDER, f"{_ERRORS}, messages of -2010", text) for text in _AT_ONCE),
     Refusal(-2010, Category.INVALID_ORDER, "ccxt 4.5.90, binance.py quotes it", r"Filter failure: MAX_POSITION"),
     Refusal(-2014, Category.AUTHENTICATION, f"{_ERRORS}, -2014: format of the key"),
     Refusal(-2015, Category.AUTHENTICATION, f"{_ERRORS}, -2015: key, address or permissions"),

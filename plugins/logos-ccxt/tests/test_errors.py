@@ -17,6 +17,8 @@ EXAMPLES = {
     r"This symbol is (restricted|not permitted) for this account\.": "This symbol is restricted for this account.",
     r"Rest API trading is not enabled\.": "Rest API trading is not enabled.",
     r"Price \* QTY is zero or less\.": "Price * QTY is zero or less.",
+    r"Order would immediately match and take\.": "Order would immediately match and take.",
+    r"Order would trigger immediately\.": "Order would trigger immediately.",
     r"Filter failure: MAX_POSITION": "Filter failure: MAX_POSITION",
     r".*": "Filter failure: LOT_SIZE",
 }
@@ -73,7 +75,7 @@ def test_codes_that_look_final_and_are_not(code):
     "message",
     [
         "",
-        "Order would immediately match and take.",
+        "Order would immediately match and take. Maybe.",
         "Account has insufficient balance for requested action. Maybe.",
         "duplicate order sent.",
         "Unknown order sent.",

@@ -28,9 +28,9 @@ def _open(settings: VenueSettings) -> object:
 
 
 def _simulate(_variant: str) -> object:
-    from logos_oanda.simulator import OandaSimulator  # only who simulates needs it
+    from logos_oanda.simulator import StreamingOanda  # only who simulates needs it
 
-    return OandaSimulator()
+    return StreamingOanda()
 
 
 VENUE = VenueDeclaration(

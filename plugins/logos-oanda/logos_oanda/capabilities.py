@@ -11,6 +11,7 @@ from logos_core.capabilities import (
     RateLimit,
     Replace,
     ReplaceKind,
+    Stream,
     Uniqueness,
 )
 from logos_core.orders import OrderClass, OrderType, TimeInForce
@@ -84,6 +85,15 @@ CAPABILITIES = Capabilities(
             "types": f"{_SPEC}, the same: the new order is an OrderRequest of any type; a market order is never pending",
             "atomic": f"{_SPEC}, OrderState: an order that has traded is pending no longer; what it leaves is reissued under another id",
             "tells_successor": f"{_SPEC}, OrderCancelTransaction.replacedByOrderID",
+        },
+    ),
+    stream=Stream(
+        heartbeat_s=5.0,
+        gapless=True,
+        sources={
+            "heartbeat_s": f"{_SPEC}, GET /accounts/{{accountID}}/transactions/stream: heartbeats are sent every 5 seconds",
+            "gapless": f"{_SPEC}, the same: every transaction of the account; TransactionHeartbeat.lastTransactionID. "
+            "That the ids have no gaps is checked wherever the log is read",
         },
     ),
     sources={

@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 from oandapyV20 import API
 from oandapyV20.endpoints import accounts, orders, positions, trades, transactions
-from oandapyV20.oandapyV20 import TRADING_ENVIRONMENTS
 
 from logos_core.errors import ConfigurationError
 from logos_core.hookspecs import (
@@ -25,6 +24,7 @@ from logos_core.hookspecs import (
     CancelReceipt,
     Classification,
     Found,
+    Inlet,
     NotSeen,
     Operation,
     OrderReference,
@@ -41,7 +41,7 @@ from logos_core.hookspecs import (
 from logos_core.orders import Execution, ExecutionReport, Instrument, OrderRequest, plain
 from logos_core.transport import GuardedSession
 from logos_core.venues import VenueSettings
-from logos_oanda import errors, legs, mapping, words
+from logos_oanda import errors, legs, mapping, stream, words
 from logos_oanda.mapping import Traded
 from logos_oanda.words import Row
 
@@ -65,6 +65,7 @@ class OandaVenue:
         self._account = _account_id(settings)
         self._environment = settings.environment
         self._wire = settings.wire
+        self._settings = settings
         self._client = guarded_client(settings)
         self._currency: str | None = None
         self._position: int | None = None
@@ -176,6 +177,11 @@ class OandaVenue:
             positions=tuple(mapping.position(item) for item in held),
             cursor=_next_cursor(last, {key: value for key, value in total.items() if key in working}),
         )
+
+    @venue_hook
+    def listen(self, inlet: Inlet) -> None:
+        client = stream.client_for(self._settings.credentials["token"].reveal(), self._settings.base_url)
+        stream.listen(client, self._account, self._known_currency(), inlet)
 
     @venue_hook
     def classify_error(self, error: Exception, operation: Operation, phase: Phase) -> Classification:
@@ -305,13 +311,8 @@ class OandaVenue:
 
 
 def guarded_client(settings: VenueSettings) -> API:
-    """Return the SDK's client without its freedom to follow a redirect or to wait for ever.
-
-    Its addresses are a table of the module that all clients of the process share, so ours gets a row of its own per address.
-    """
-    key = f"logos {settings.base_url}"
-    TRADING_ENVIRONMENTS[key] = {"api": settings.base_url, "stream": settings.base_url}
-    client = API(access_token=settings.credentials["token"].reveal(), environment=key)
+    """Return the SDK's client without its freedom to follow a redirect or to wait for ever."""
+    client = stream.client_for(settings.credentials["token"].reveal(), settings.base_url)
     session = GuardedSession(settings.wire)
     session.headers.update(client.client.headers)
     client.client.close()

@@ -9,5 +9,6 @@ corrected or busted, beyond the order's own numbers. Each is refused or absent, 
 """
 
 from logos_alpaca.simulator.app import AlpacaSimulator, default_instruments
+from logos_alpaca.simulator.stream import StreamingAlpaca
 
-__all__ = ["AlpacaSimulator", "default_instruments"]
+__all__ = ["AlpacaSimulator", "StreamingAlpaca", "default_instruments"]
