@@ -24,9 +24,9 @@ class Spool:
         lines = self._lines()
         previous = bytes.fromhex(json.loads(lines[-1])["hash"]) if lines else GENESIS
         line = json.dumps({"body": content.decode(), "previous": previous.hex(), "hash": step(previous, content).hex()})
-        with self.path.open("ab") as file:  # bytes: text would be longer on Windows than what is counted here
+        with self.path.open("a") as file:
             file.truncate(sum(len(whole.encode()) + 1 for whole in lines))
-            file.write(line.encode() + b"\n")
+            file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -231,6 +231,19 @@ def test_the_segment_of_a_ledger_that_was_lost_is_never_overwritten(traded):
     assert [kept] == [file.read_bytes() for file in first.parent.glob(f"{first.name}.replaced-*")]
 
 
+def test_no_segment_is_needed_to_trade(traded):
+    before = traded.submit("first").out
+    archive(traded, traded.preset).unlink()
+    again, second = traded.submit("first").out, traded.submit("second")
+    ended = [traded.logos(*command, traded.preset) for command in (("recover",), ("reconcile",), ("ledger", "adopt"))]
+    told = traded.logos("ledger", "archive", traded.preset, "--before", "2020-01-01")
+
+    assert before == again
+    assert [0, 0, 0, 0, 0] == [second.code, *(done.code for done in ended), told.code]
+    assert "MISSING: segment" in told.out
+    assert 2 == len(traded.simulator.ask("orders"))
+
+
 def test_a_ledger_in_use_is_not_archived(traded):
     path = ledger_of(traded)
     with Home(traded.home).ledger_lock(SqliteLedger.open(path, SystemClock()).identity, exclusive=False):
