@@ -23,7 +23,7 @@
 *Denied* is us, *rejected* is the venue, *unknown* is nobody yet. The three are never mixed.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from logos_core.hookspecs import OrderReference
@@ -31,7 +31,17 @@ if TYPE_CHECKING:
 
 
 class LogosError(Exception):
-    """The base of every error this package raises on purpose."""
+    """The base of every error this package raises on purpose. It reaches the caller from another process with all that it holds."""
+
+    def __reduce__(self) -> "tuple[Any, ...]":
+        return _anew, (type(self), self.args, vars(self))
+
+
+def _anew(kind: type[LogosError], args: "tuple[Any, ...]", held: "dict[str, Any]") -> LogosError:
+    """Return an error as it was in another process; the constructors take other things than they hold."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(held)
+    return error
 
 
 class ConfigurationError(LogosError):

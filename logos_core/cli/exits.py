@@ -53,6 +53,7 @@ CODES: dict[type[errors.LogosError], Exit] = {
     errors.OrderNotPlacedError: Exit.UNAVAILABLE,
     errors.VenueUnavailableError: Exit.UNAVAILABLE,
     errors.OutcomeUnknownError: Exit.UNKNOWN,
+    errors.StreamNotReadyError: Exit.UNAVAILABLE,
     errors.LedgerError: Exit.USAGE,
     errors.AuditError: Exit.CHECK_FAILED,
     CheckFailedError: Exit.CHECK_FAILED,

@@ -27,6 +27,7 @@ EXPECTED = {
     "VenueUnavailableError": Exit.UNAVAILABLE,
     "OutcomeUnknownError": Exit.UNKNOWN,
     "OutcomeNotRecordedError": Exit.UNKNOWN,
+    "StreamNotReadyError": Exit.UNAVAILABLE,
     "LedgerError": Exit.USAGE,
     "LedgerAdoptionError": Exit.USAGE,
     "AuditError": Exit.CHECK_FAILED,
