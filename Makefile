@@ -18,7 +18,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint docs format rehearse wire kills races streams bench spec-check wheels clean
+.PHONY: help setup test lint docs format rehearse wire kills races streams bench platforms spec-check wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ races: $(STAMP)  ## race fills, faults and restarts against cancels and replacem
 
 bench: $(STAMP)  ## measure what the rails cost
 	$(BIN)/python -m benchmarks.bench
+
+platforms: $(STAMP)  ## try every package, and rehearse from its wheel, on each Python of this machine
+	LOGOS_EVERY_PYTHON=1 $(BIN)/python -m pytest -q tests/built
 
 spec-check: $(STAMP)  ## hold requests and answers against the venues' own OpenAPI documents (SPECS=FOLDER)
 	$(BIN)/python -m tools.spec_check --specs "$(SPECS)"

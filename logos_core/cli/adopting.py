@@ -27,7 +27,7 @@ from logos_core.events import verify
 from logos_core.home import Home, new_id
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.presets import Preset
-from logos_core.records import AttemptOutcome, LedgerIdentity
+from logos_core.records import AttemptOutcome, LedgerIdentity, Segment
 from logos_core.venues import BoundVenue, VenueAskError
 
 STRATEGY = "logos ledger adopt"
@@ -96,13 +96,12 @@ def _bring(old: Path | None, path: Path, owner: LedgerIdentity, clock: SystemClo
         if _is_damage(error):
             return
         raise
-    known = (before.ledger_id(), before.last_sequence())
+    known, segments = (before.ledger_id(), before.last_sequence()), before.segments()
     before.close()
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
+        _move_segments(segments, old.parent, path.parent, clock)  # first: cut off in between, the next run still finds the ledger
         _move(old, path)
-        for segment in old.parent.glob(f"{old.name}.segment-*"):
-            shutil.move(segment, path.parent)
         return
     now = _opened(path, owner, clock)
     found = (now.ledger_id(), now.last_sequence())
@@ -158,6 +157,17 @@ def _move(old: Path, new: Path) -> list[Path]:
             raise LedgerError(f"{source} cannot be moved to {target} ({error}); make both folders writable") from error
         moved.append(target)
     return moved
+
+
+def _move_segments(segments: list[Segment], old: Path, new: Path, clock: SystemClock) -> None:
+    """Move what was archived from one folder to another. It keeps its name, by which the ledger knows it."""
+    for segment in segments:
+        source, target = old / segment.file, new / segment.file
+        if source == target or not source.exists():
+            continue
+        if target.exists():
+            target.replace(target.with_name(f"{target.name}.replaced-{clock.now():%Y%m%dT%H%M%SZ}"))
+        _move(source, target)
 
 
 def _adopt(home: Home, venue: BoundVenue, ledger: SqliteLedger, symbols: tuple[str, ...], clock: SystemClock) -> dict[str, Any]:

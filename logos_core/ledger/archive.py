@@ -5,7 +5,7 @@ Rules:
 1. A segment holds every event of a stretch of the ledger, and the heads of the chains before and after it: it can be verified alone,
    and the chains can be verified over all segments and the ledger.
 2. The segment is durable before anything is removed, and what is removed goes in one transaction that also records the segment. Killed
-   in between, a segment lies there that the ledger does not know; the next run writes it anew.
+   in between, a segment lies there that the ledger does not know; the next run writes it anew, and keeps the other if it differs.
 3. Only events move. Intents, attempts, reports and executions stay: they are what a submit is answered from, for ever, and what
    positions are summed from. So no segment is ever needed to trade.
 """
@@ -29,6 +29,7 @@ from logos_core.events import Heads, StoredEvent, moment
 from logos_core.ledger import codec
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.records import Segment
+from logos_core.systems import sync_folder
 
 FORMAT = "logos segment 1"
 
@@ -144,13 +145,20 @@ def _write(ledger: SqliteLedger, path: Path, number: int, before: datetime) -> S
         if not written:
             scratch.unlink()
             return None
+        digest = _digest(scratch)
+        _keep_other(path, digest)
         scratch.replace(path)
-        _sync(path.parent)
-        digest = _digest(path)
+        sync_folder(path.parent)
     except OSError as error:
         raise LedgerError(f"the segment {path} cannot be written ({error}); nothing was archived") from error
     first, last = written[0], written[-1]
     return Segment(number=number, file=path.name, sha256=digest, first=first, last=last, heads=_going_on(ledger, last, heads))
+
+
+def _keep_other(path: Path, digest: str) -> None:
+    """Move another file of this name aside: it may be all there is of what a ledger that was lost had archived."""
+    if path.exists() and (other := _digest(path)) != digest:
+        path.replace(path.with_name(f"{path.name}.replaced-{other[:8]}"))
 
 
 def _write_events(packed: gzip.GzipFile, ledger: SqliteLedger, old: Iterable[StoredEvent]) -> tuple[list[int], Heads]:
@@ -191,11 +199,3 @@ def _going_on(ledger: SqliteLedger, last: int, heads: Heads) -> Heads:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -181,6 +181,69 @@ def test_old_events_are_archived_and_the_intent_is_answered_as_before(traded):
     assert (0, 0) == (adopted.code, adopted.data()["adopted"])
 
 
+def archive(desk, which) -> Path:
+    """Archive everything up to now, and return the segment."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    done = desk.logos("ledger", "archive", which, "--before", now, "--json")
+    assert (0, []) == (done.code, done.data()["missing"]), done.err
+    return Path(done.data()["segment"]["path"])
+
+
+def test_segments_go_with_a_ledger_that_moves_again_and_again(traded):
+    first = archive(traded, traded.preset)
+    kept = first.read_bytes()
+    places = [traded.folder / place for place in ("a/ledger.sqlite3", "a/another.sqlite3", "b/ledger.sqlite3")]
+    (traded.folder / "b").mkdir()
+    (traded.folder / "b" / first.name).write_text("half of it, as a move that was cut off leaves it")
+    for place in places:
+        preset = traded.write("moved.toml", session__ledger=f'"{place}"')
+        adopted = traded.logos("ledger", "adopt", preset, "--json")
+
+        assert (0, 0) == (adopted.code, adopted.data()["adopted"]), adopted.err
+        assert kept == (place.parent / first.name).read_bytes()
+        archive(traded, place)  # says what is missing
+    assert 0 == traded.submit("first", preset=preset).code
+    assert [] == [*first.parent.glob("*.segment-*"), *(traded.folder / "a").glob("*.segment-*")]
+    assert 1 == len(list((traded.folder / "b").glob(f"{first.name}.replaced-*")))
+    assert 1 == len(traded.simulator.ask("orders"))
+
+
+def test_a_move_that_is_cut_off_after_the_segments_is_taken_up_again(traded):
+    first = archive(traded, traded.preset)
+    place = traded.folder / "a" / "ledger.sqlite3"
+    place.parent.mkdir()
+    shutil.move(first, place.parent)  # what the run before had done
+    preset = traded.write("moved.toml", session__ledger=f'"{place}"')
+    adopted = traded.logos("ledger", "adopt", preset, "--json")
+
+    assert 0 == adopted.code, adopted.err
+    archive(traded, place)
+
+
+def test_the_segment_of_a_ledger_that_was_lost_is_never_overwritten(traded):
+    first = archive(traded, traded.preset)
+    kept = first.read_bytes()
+    ledger_of(traded).write_bytes(b"no ledger any more")
+    traded.logos("ledger", "adopt", traded.preset)
+    second = archive(traded, traded.preset)
+
+    assert first == second
+    assert [kept] == [file.read_bytes() for file in first.parent.glob(f"{first.name}.replaced-*")]
+
+
+def test_no_segment_is_needed_to_trade(traded):
+    before = traded.submit("first").out
+    archive(traded, traded.preset).unlink()
+    again, second = traded.submit("first").out, traded.submit("second")
+    ended = [traded.logos(*command, traded.preset) for command in (("recover",), ("reconcile",), ("ledger", "adopt"))]
+    told = traded.logos("ledger", "archive", traded.preset, "--before", "2020-01-01")
+
+    assert before == again
+    assert [0, 0, 0, 0, 0] == [second.code, *(done.code for done in ended), told.code]
+    assert "MISSING: segment" in told.out
+    assert 2 == len(traded.simulator.ask("orders"))
+
+
 def test_a_ledger_in_use_is_not_archived(traded):
     path = ledger_of(traded)
     with Home(traded.home).ledger_lock(SqliteLedger.open(path, SystemClock()).identity, exclusive=False):

@@ -9,6 +9,7 @@ import pytest
 
 from logos_alpaca.simulator import AlpacaSimulator
 from logos_core import systems
+from logos_core.clock import SystemClock
 from logos_core.errors import ConfigurationError
 from logos_core.ledger.connection import Connection
 from logos_core.session import bind
@@ -73,6 +74,12 @@ from logos_core.home import Home
 from pathlib import Path
 print(Home(Path("home")).is_dead("dead"), Home(Path("home")).is_dead("never was"))
 """
+ARCHIVE = """
+from logos_core.cli import main
+from logos_core.home import Home
+from pathlib import Path
+raise SystemExit(main(["ledger", "archive", str(Home(Path("home")).ledgers()[0].path), "--before", {before!r}]))
+"""
 PRESET = """
 schema = 1
 venue = "alpaca"
@@ -109,6 +116,17 @@ def test_an_order_is_sent_and_found_where_there_is_neither_fcntl_nor_fork(on_win
         assert (["", ""], 1) == ([run.stderr for run in done], len(server.orders()))
     assert ["a second session: True", "agrees"] == done[0].stdout.splitlines()[1:]
     assert 3 == len(done[1].stdout.splitlines())
+
+
+def test_old_events_are_archived_where_no_folder_can_be_opened(on_windows, tmp_path: Path):
+    with LoopbackServer(AlpacaSimulator()) as server:
+        (tmp_path / "preset.toml").write_text(PRESET.format(url=server.url))
+        on_windows(ORDER)
+    done = on_windows(ARCHIVE.format(before=SystemClock().now().strftime("%Y-%m-%dT%H:%M:%S.%f")))
+
+    assert ("", 0) == (done.stderr, done.returncode)
+    assert "events 1 to " in done.stdout
+    assert 1 == len(list((tmp_path / "home" / "ledgers").glob("*.segment-0001.jsonl.gz")))
 
 
 def test_a_dead_session_is_told_from_a_living_one_there(on_windows):

@@ -3,6 +3,8 @@
 Importing this package imports no SDK; that happens when a session opens.
 """
 
+import warnings
+
 from logos_core.adapter import Adapter
 from logos_core.capabilities import LOGOS_API
 from logos_core.venues import Host, SdkRange, VenueDeclaration, VenueSettings
@@ -18,6 +20,8 @@ class OandaAdapter(Adapter):
 
 
 def _open(settings: VenueSettings) -> object:
+    # oandapyV20 0.7.2 spells its regular expressions without raw strings, of which Python tells from 3.12 on when it compiles them.
+    warnings.filterwarnings("ignore", r"(?s).*invalid escape sequence", SyntaxWarning, r".*\boandapyV20\b")
     from logos_oanda.venue import OandaVenue  # the SDK comes in here and nowhere else
 
     return OandaVenue(settings)
