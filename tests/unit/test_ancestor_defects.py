@@ -412,7 +412,9 @@ SENT = {
 
 
 @pytest.mark.parametrize(
-    ("loopback", "quantity"), [("alpaca", "3"), ("ccxt:binance", "0.00009"), ("ccxt:kraken", "0.00009"), ("oanda", "100")], indirect=["loopback"]
+    ("loopback", "quantity"),
+    [("alpaca", "3"), ("ccxt:binance", "0.00009"), ("ccxt:kraken", "0.00009"), ("oanda", "100")],
+    indirect=["loopback"],
 )
 def test_m_the_numbers_of_an_order_are_text_on_the_wire(loopback, quantity):
     """Planted: a float, which JSON writes without quotes and Python with an exponent."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from logos_ccxt import VENUE
+from logos_ccxt.kraken.capabilities import DEADLINE_S
 from logos_ccxt.kraken.simulator import KrakenSimulator
 from logos_core import Adapter, Order, OrderDeniedError, OrderNotPlacedError, OutcomeUnknownError, presets, session
 from logos_core.capabilities import ExpiryKind
@@ -187,14 +188,19 @@ def test_the_deadline_on_the_wire_is_within_what_absence_is_concluded_from(late)
     venue = late(LONG_VALID)
     requests = []
     handle = venue.app.handle
-    venue.app.handle = lambda request: requests.append(request) or handle(request)
+
+    def noted(request):
+        requests.append(request)
+        return handle(request)
+
+    venue.app.handle = noted
     venue.server.plan = FaultPlan()
     with venue.open() as adapter:
         report = adapter.submit(RESTING)
         send_by = adapter.ledger.find(report.client_order_id).attempts[-1].send_by
     fields = next(request for request in requests if request.path.endswith("AddOrder")).form()
     deadline = datetime.fromisoformat(fields["deadline"])
-    window = timedelta(seconds=VENUE.capabilities["kraken"].expiry.window_s)
+    window = timedelta(seconds=DEADLINE_S)
 
     assert deadline <= send_by + window
     assert send_by + window - deadline <= timedelta(seconds=0.251)
