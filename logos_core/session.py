@@ -297,7 +297,8 @@ def _base_url(preset: Preset, environments: Mapping[str, Host]) -> str:
         )
     if preset.environment == "live":
         raise ConfigurationError(
-            f"{preset.path}: environment is 'live'; live orders need a signed permit, and none can be given yet; use 'paper'"
+            f"{preset.path}: environment is 'live'; live orders need a signed permit, and none can be given yet; "
+            f"use {_other_than_live(environments)}"
         )
     fixed = environments[preset.environment].base_url
     if fixed is not None:
@@ -319,6 +320,11 @@ def _base_url(preset: Preset, environments: Mapping[str, Host]) -> str:
     if not here:
         raise ConfigurationError(f"{preset.path}: base_url is {url!r}; a simulator is on this machine: http://127.0.0.1:PORT")
     return url.rstrip("/")
+
+
+def _other_than_live(environments: Mapping[str, Host]) -> str:
+    """Return the environments that take no real order, the nearest to one first."""
+    return " or ".join(repr(name) for name in ("paper", "simulator") if name in environments) or "none"
 
 
 def _references(preset: Preset, declared: VenueDeclaration) -> list[tuple[str, str]]:

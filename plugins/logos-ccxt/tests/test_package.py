@@ -11,14 +11,14 @@ from logos_ccxt import VENUE
 from logos_core.secrets import resolve
 
 
-@pytest.mark.parametrize("environment", ["simulator", "paper"])
-def test_a_preset_names_this_venue_and_refers_to_every_secret(environment):
+@pytest.mark.parametrize(("variant", "environment"), [("binance", "simulator"), ("binance", "paper"), ("kraken", "simulator")])
+def test_a_preset_names_this_venue_and_refers_to_every_secret(variant, environment):
     package, _, folder = VENUE.presets.partition(":")
-    preset = tomllib.loads(resources.files(package).joinpath(folder, f"binance-{environment}.toml").read_text())
+    preset = tomllib.loads(resources.files(package).joinpath(folder, f"{variant}-{environment}.toml").read_text())
     names = {reference.removeprefix("env:"): "found" for reference in preset["credentials"].values()}
     secrets = {name: resolve(name, reference, names).reveal() for name, reference in preset["credentials"].items()}
 
-    assert ("ccxt:binance", environment) == (preset["venue"], preset["environment"])
+    assert (f"ccxt:{variant}", environment) == (preset["venue"], preset["environment"])
     assert dict.fromkeys(VENUE.credentials, "found") == secrets
     assert (environment == "simulator") is ("base_url" in preset)
 
@@ -30,5 +30,10 @@ def test_declaring_the_venue_imports_neither_sdk_nor_transport():
     assert "[]" == done.stdout.strip()
 
 
-def test_only_the_exchanges_that_are_declared_may_be_named():
-    assert (("binance", "kraken"), {"binance", "kraken"}) == (VENUE.variants, {*VENUE.capabilities})
+def test_a_variant_has_capabilities_hosts_and_presets_of_its_own_and_no_others():
+    package, _, folder = VENUE.presets.partition(":")
+    presets = {entry.name.partition("-")[0] for entry in resources.files(package).joinpath(folder).iterdir()}
+
+    assert {"binance", "kraken"} == {*VENUE.variants} == {*VENUE.capabilities} == {*VENUE.environments_by_variant} == presets
+    assert [True, False] == ["paper" in VENUE.environments_of(variant) for variant in VENUE.variants]
+    assert [True, False] == [VENUE.capabilities[variant].paper for variant in VENUE.variants]

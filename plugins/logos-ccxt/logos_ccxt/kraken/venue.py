@@ -201,13 +201,13 @@ class KrakenVenue:
         read = 0
         for _ in range(MAX_PAGES):
             result = self._ask(method, {**fields, "ofs": str(read)})
-            page = mapping.rows(result, name)
+            page, total = mapping.rows(result, name), mapping.count(result)
+            if read < total and not page.keys() - found.keys():
+                raise BadAnswerError(f"{read} rows of {total} came, and nothing more")
             found |= page
             read += len(page)
-            if read >= mapping.count(result):
+            if read >= total:
                 return found
-            if not page:
-                raise BadAnswerError(f"{read} rows of {mapping.count(result)} came, and no more")
         raise BadAnswerError(f"more than {MAX_PAGES} pages; reconcile more often")
 
     def _ask(self, method: Callable[[Any], Any], fields: Fields | None = None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from logos_ccxt import VENUE
+from logos_ccxt.kraken.capabilities import DEADLINE_S
 from logos_ccxt.kraken.simulator import KrakenSimulator
 from logos_core import Adapter, Order, OrderDeniedError, OrderNotPlacedError, OutcomeUnknownError, presets, session
 from logos_core.capabilities import ExpiryKind
@@ -199,7 +200,7 @@ def test_the_deadline_on_the_wire_is_within_what_absence_is_concluded_from(late)
         send_by = adapter.ledger.find(report.client_order_id).attempts[-1].send_by
     fields = next(request for request in requests if request.path.endswith("AddOrder")).form()
     deadline = datetime.fromisoformat(fields["deadline"])
-    window = timedelta(seconds=VENUE.capabilities["kraken"].expiry.window_s or 0)
+    window = timedelta(seconds=DEADLINE_S)
 
     assert deadline <= send_by + window
     assert send_by + window - deadline <= timedelta(seconds=0.251)

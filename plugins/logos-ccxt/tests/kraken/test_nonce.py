@@ -1,0 +1,128 @@
+"""Requests under one key take turns, also between the sessions of one process."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from logos_ccxt import VENUE
+from logos_ccxt.kraken import nonce
+from logos_ccxt.kraken.nonce import Turns, TurnTimeoutError, turns_of
+from logos_core.clock import ManualClock, SystemClock
+from logos_core.hookspecs import Category, Operation, Outcome
+from logos_core.testing.faults import FaultKind
+from logos_core.venues import VenueAskError, bind
+from logos_core.wire import WireRecord
+
+
+def record(*, timeout_s=5.0, clock=None):
+    clock = clock or SystemClock()
+    return WireRecord(operation=Operation.LOOKUP, clock=clock, deadline_s=clock.monotonic_s() + timeout_s)
+
+
+def test_a_nonce_is_the_time_and_never_the_same_twice_even_if_the_clock_goes_back():
+    turns = Turns()
+
+    assert [100, 101, 102, 200] == [turns.draw(now) for now in (100, 100, 50, 200)]
+
+
+def test_a_key_has_one_order_of_turns_in_a_process_and_another_key_another():
+    assert turns_of("http://here", "a") is turns_of("http://here", "a")
+    assert turns_of("http://here", "a") is not turns_of("http://here", "b")
+    assert turns_of("http://here", "a") is not turns_of("http://there", "a")
+
+
+def test_two_sessions_on_one_key_send_their_nonces_in_order(desk):
+    """Each is bound anew, with a client of its own, as a second session in the process is."""
+    sessions = [desk.venue, bind(VENUE, desk.settings)]
+    for session in sessions:
+        session.identify()
+    handle, arrived, inside = desk.app.handle, [], []
+
+    def watched(request):
+        if request.method == "POST":
+            inside.append(1)
+            arrived.append((int(request.form()["nonce"]), len(inside)))
+            answer = handle(request)
+            inside.pop()
+            return answer
+        return handle(request)
+
+    desk.app.handle = watched
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda number: sessions[number % 2].lookup(desk.reference()), range(40)))
+
+    assert 40 == len(done)
+    assert sorted(set(arrived)) == arrived
+    assert {1} == {count for _, count in arrived}
+
+
+def test_a_request_without_an_answer_does_not_keep_a_cancel_from_leaving(make_desk, monkeypatch):
+    monkeypatch.setattr(nonce, "PATIENCE_S", 0.2)
+    desk = make_desk(timeout_s=3.0)
+    desk.submit(desk.limit())
+    other = bind(VENUE, desk.settings)
+    desk.fault(FaultKind.REQUEST_DROPPED, "lookup")
+
+    def look():
+        with pytest.raises(VenueAskError):
+            desk.venue.lookup(desk.reference())
+
+    hanging = threading.Thread(target=look)
+    hanging.start()
+    while not desk.server.faults_applied:
+        time.sleep(0.01)
+    reply = other.cancel(desk.reference())
+    still = hanging.is_alive()
+    desk.server.stop()
+    hanging.join()
+
+    assert {"count": 1} == reply.result.raw
+    assert still
+
+
+def test_whoever_cannot_have_a_turn_in_its_time_has_sent_nothing():
+    turns = Turns()
+    with turns.take(record()), pytest.raises(TurnTimeoutError), turns.take(record(timeout_s=0.05)):
+        pass
+    with turns.take(record(timeout_s=0.05)):
+        pass
+
+
+def test_a_turn_that_others_have_taken_over_is_not_given_back_by_its_first_owner():
+    clock = ManualClock()
+    turns = Turns()
+    first, second = turns.take(record(clock=clock)), turns.take(record(clock=clock))
+    first.__enter__()
+    clock.sleep(nonce.PATIENCE_S)
+    second.__enter__()
+    first.__exit__(None, None, None)
+
+    with pytest.raises(TurnTimeoutError), turns.take(record(timeout_s=0.0, clock=clock)):
+        pass
+    second.__exit__(None, None, None)
+    with turns.take(record(clock=clock)):
+        pass
+
+
+def test_trap_a_request_delivered_twice_is_answered_with_an_invalid_nonce_and_is_no_rejection(desk):
+    prepared = desk.venue.prepare(desk.limit())
+    desk.fault(FaultKind.DUPLICATE_DELIVERY)
+    reply = desk.venue.submit(prepared, ())
+
+    assert (Outcome.UNKNOWN, Category.DUPLICATE, "EAPI:Invalid nonce") == (
+        reply.classification.outcome,
+        reply.classification.category,
+        reply.classification.venue_code,
+    )
+    assert "lgsorder1" == desk.venue.lookup(desk.reference()).report.client_order_id
+
+
+def test_a_request_that_comes_after_a_later_one_is_refused(desk):
+    desk.submit(desk.limit())
+    late = next(request for request in desk.app.requests if request.path.endswith("AddOrder"))
+    desk.venue.lookup(desk.reference())
+
+    assert b"EAPI:Invalid nonce" in desk.app.handle(late).body
+    assert 1 == len(desk.server.orders())
