@@ -30,6 +30,7 @@ from logos_core import Adapter, Order, StreamConfig
 from logos_core.cli.output import columned
 from logos_core.orders import plain
 from logos_core.rails.idempotency import PREFIX
+from logos_core.streaming import Listener
 from logos_core.testing.exchange import Exchange, Refusal
 from logos_core.testing.rehearsal.presets import CREDENTIAL, Rehearsable, embedded
 from logos_core.testing.rehearsal.scenario import price_at, unit_of
@@ -122,7 +123,7 @@ def measure(preset: Rehearsable, events: int, seed: int, config: StreamConfig = 
                 if not gapless:
                     adapter.reconcile()
                 shown = [fault for fault in CHANCES if gapless or fault not in UNSEEN]
-                unhealed = [fault.value for fault in shown if not _heals(adapter, app, instrument, fault)]
+                unhealed = [fault.value for fault in shown if not _heals(adapter, stream, app, instrument, fault)]
                 state = stream.state
             found = _compare(adapter, app.exchange)
             latched = tuple(f"latched: {reason}" for reason in adapter.ledger.latched())
@@ -168,12 +169,13 @@ def _happen(adapter: Adapter, exchange: Exchange, instrument: Any, events: int, 
             exchange.fill(order.order_id, min(part, order.leaves_quantity))
 
 
-def _heals(adapter: Adapter, app: Any, instrument: Any, fault: StreamFault) -> bool:
+def _heals(adapter: Adapter, stream: Listener, app: Any, instrument: Any, fault: StreamFault) -> bool:
     """Let one trade happen under a fault and nothing after it; say whether it comes on record all the same."""
     unit = unit_of(instrument)
     order = Order.limit(instrument.symbol, "buy", quantity=unit, price=price_at(instrument, "0.5"), intent_id=f"last-{fault}")
     resting = adapter.submit(order)
-    time.sleep(SETTLE_S)  # what was told of the order itself is not what the fault strikes
+    time.sleep(SETTLE_S)  # what was told of the order itself is not what the fault strikes,
+    stream.wait_until_whole(LAST_WITHIN_S)  # and no earlier question is to find it by the way
     struck = {StreamFault.CUT: 1.0, fault: 1.0} if fault is StreamFault.NO_HELLO else {fault: 1.0}
     app.feed.plan = StreamPlan(struck)
     app.exchange.fill(resting.venue_order_id, unit)
