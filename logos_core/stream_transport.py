@@ -22,6 +22,8 @@ from requests.structures import CaseInsensitiveDict
 from logos_core.errors import PluginContractError
 
 BLOCK_BYTES = 65_536
+LINE_BYTES_MAX = 1 << 20
+"""No venue has that much to say in one line; requests would keep all of one that does not end."""
 OK = 200
 
 
@@ -138,8 +140,12 @@ class _Arriving:
 
     def stream(self, _size: int, *, decode_content: bool = False) -> Iterator[bytes]:
         """Return what arrives, piece by piece, until it ends; what ends in the middle is an error."""
+        line_bytes = 0
         try:
             while piece := self._answer.read1(BLOCK_BYTES):
+                line_bytes = len(piece) - piece.rfind(b"\n") - 1 if b"\n" in piece else line_bytes + len(piece)
+                if line_bytes > LINE_BYTES_MAX:
+                    raise http.client.HTTPException(f"a line of more than {LINE_BYTES_MAX} bytes")
                 yield piece
         except TimeoutError as error:
             raise exceptions.ReadTimeout(error) from error
