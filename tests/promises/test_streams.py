@@ -15,6 +15,7 @@ def test_every_venue_streams():
     assert {"alpaca", "ccxt:binance", "oanda"} == set(PRESETS)
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("venue", PRESETS)
 def test_after_all_faults_every_trade_is_on_record_once(venue):
     row = measure(PRESETS[venue], EVENTS, seed=5)
