@@ -21,6 +21,7 @@ from logos_core.baselines import Baselines
 from logos_core.bookkeeping import Books
 from logos_core.cancellation import Cancellation
 from logos_core.events import StoredEvent
+from logos_core.holdings import Compared
 from logos_core.hookspecs import Found, NotSeen, OrderReference, ReconcileRequest, VenueIdentity
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import WORKING, IntentState
@@ -244,7 +245,12 @@ class Adapter:
         with self._open():
             return self._reconcile()
 
-    def _reconcile(self) -> ReconciliationReport:
+    def _heal(self) -> ReconciliationReport:
+        """Reconcile for a stream's sake: all but the positions, whose comparison waits, and of which a stream tells nothing."""
+        with self._open():
+            return self._reconcile(positions=False)
+
+    def _reconcile(self, *, positions: bool = True) -> ReconciliationReport:
         parts = self._parts
         before = parts.ledger.working_names()
         request = ReconcileRequest(cursor=parts.ledger.cursor("reconcile"), symbols=parts.ledger.symbols(), prefix=PREFIX)
@@ -252,9 +258,9 @@ class Adapter:
             parts.limiter.take()
             snapshot = parts.venue.reconcile(request)
         except VenueAskError as error:
-            return self._concluded(ReconciliationReport(verdict=Agreement.COULD_NOT_ASK, error=str(error)))
+            return self._concluded(ReconciliationReport(verdict=Agreement.COULD_NOT_ASK, error=str(error)), whole=positions)
         told = parts.ledger.apply_snapshot(snapshot)
-        positions = self._baselines.compare(snapshot, request)
+        held = self._baselines.compare(snapshot, request) if positions else Compared()
         knows = told.known.__contains__
         untracked, foreign = strangers(snapshot, knows, parts.ledger.knows_order, PREFIX)
         news = {report.client_order_id for report in told.news}
@@ -272,17 +278,17 @@ class Adapter:
             untracked_remote=untracked,
             foreign_remote=foreign,
             different=tuple(different),
-            in_motion=(*moving, *moved, *positions.in_motion),
+            in_motion=(*moving, *moved, *held.in_motion),
             unsettled=unsettled,
             duplicates=tuple(parts.ledger.duplicates()),
             overfilled=parts.ledger.executed.overfills(),
-            positions_different=positions.different,
-            positions_not_compared=positions.not_compared,
-            error=unasked or positions.error,
+            positions_different=held.different,
+            positions_not_compared=held.not_compared,
+            error=unasked or held.error,
         )
         for name in found.untracked_remote:
             parts.ledger.latch(f"the venue holds {name}, which bears our prefix and is not in the ledger")
-        return self._concluded(evolve(found, verdict=verdict(found)))
+        return self._concluded(evolve(found, verdict=verdict(found)), whole=positions)
 
     def listen(self, config: StreamConfig | None = None) -> Listener:
         """Listen to the venue's stream, so that what happens there is recorded without a question, until the listener is closed.
@@ -298,7 +304,7 @@ class Adapter:
             StreamNotReadyError: the venue's stream did not begin. Orders are not touched by that.
         """
         with self._open():
-            listener = Listener(self._parts, self.reconcile, config)
+            listener = Listener(self._parts, self._heal, config)
         with self._idle:
             if self._listener is not None and self._listener.is_open:
                 raise RuntimeError("this Adapter listens already; close that listener first")
@@ -413,10 +419,12 @@ class Adapter:
                 different += differences(recorded, report)
         return different, moved
 
-    def _concluded(self, found: ReconciliationReport) -> ReconciliationReport:
+    def _concluded(self, found: ReconciliationReport, *, whole: bool) -> ReconciliationReport:
+        """Record what was found; only a whole reconciliation takes the place of an earlier one in the run folder."""
         self._parts.ledger.note("reconciled", {"verdict": found.verdict.value, "said": str(found)})
-        self._parts.run_folder.mkdir(parents=True, exist_ok=True)
-        write_json(self._parts.run_folder / "reconciliation.json", {"at": self._parts.clock.now(), **asdict(found)})
+        if whole:
+            self._parts.run_folder.mkdir(parents=True, exist_ok=True)
+            write_json(self._parts.run_folder / "reconciliation.json", {"at": self._parts.clock.now(), **asdict(found)})
         return found
 
     @contextmanager

@@ -61,7 +61,7 @@ class Connection:
         except BaseException as error:  # noqa: BLE001  nothing that a venue does here may reach anybody else
             why = spoken(error)
         self.over = why
-        self._tell((), why)
+        self._tell((), None if self.stopped else why)
 
     # What the venue calls.
 

@@ -5,7 +5,7 @@ Rules:
 1. A stream that does not say hello is an error, early and clear, when listening begins; later it is tried again, within bounds.
 2. Whatever may have been missed is asked for: after each hello, on a gap, on silence, on an event that cannot be read, on what does
    not add up, at the end of a connection, and every so often where events are not numbered. The question is `reconcile`, as if a
-   person had asked.
+   person had asked, but for the positions: comparing them waits, and no stream tells of them.
 3. Nothing that happens here reaches a submit: errors end a connection, and show in `state`. Nothing here latches; what `reconcile`
    or the ledger finds may, as always.
 4. Two threads at most: one listens, one watches it and asks. A listening thread that does not end is not followed by another.
@@ -165,16 +165,24 @@ class Listener:
             )
             connection.start()
             trouble = self._attend(connection)
-            ended = connection.end(self._config.end_within_s)
+            connection.end(0.0)
             self._lost(trouble)
             failures = 1 if self._lasted(connection.pulse) else failures + 1
             self._rest(failures)
-            while not ended and not self._closing:
-                ended = connection.end(LOOK_AGAIN_S)
-                self._lost("the listening thread does not end")
-                self._rest(failures)
+            self._see_out(connection, failures)
             with self._bell:
                 self._state = evolve(self._state, reconnects=self._state.reconnects + (not self._closing))
+
+    def _see_out(self, connection: Connection, failures: int) -> None:
+        """Wait until a connection has ended. The venue can be asked all the while, and is if it takes too long."""
+        late_s = self._clock.monotonic_s() + self._config.end_within_s
+        while not self._closing and not connection.end(LOOK_AGAIN_S):
+            if self._clock.monotonic_s() < late_s:
+                self._see_to(self._clock.monotonic_s())
+            else:
+                self._lost("the listening thread does not end")
+                self._rest(failures)
+        connection.end(self._config.end_within_s)
 
     def _lasted(self, pulse: Pulse) -> bool:
         """Say whether a connection was a good one, so that the next failure is the first again."""

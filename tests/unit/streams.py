@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,14 @@ class TellingVenue(ScriptedVenue):
     @venue_hook
     def listen(self, inlet: Inlet) -> None:
         self.inlets.append(inlet)
-        inlet.on_stop(lambda: self.events.put(None))
         if self.greets[0]:
             inlet.hello()
-        for event in iter(self.events.get, None):
-            event(inlet)
+        while not inlet.stopped:
+            with suppress(queue.Empty):
+                event = self.events.get(timeout=0.005)
+                if event is None:
+                    return
+                event(inlet)
 
     def tell(self, *events: Event | None) -> None:
         for event in events:

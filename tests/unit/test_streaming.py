@@ -224,6 +224,18 @@ def _broken(_venue, _request):
     raise RuntimeError("down")
 
 
+def test_what_a_stream_asks_takes_the_place_of_no_whole_reconciliation(telling):
+    """It compares no positions, so it must not stand where somebody looks for them."""
+    telling.adapter.submit(order())
+    telling.adapter.reconcile()
+    kept = (telling.parts.run_folder / "reconciliation.json").read_bytes()
+    with telling.adapter.listen(QUICK) as stream:
+        assert stream.wait_until_whole(WITHIN_S)
+
+    assert kept == (telling.parts.run_folder / "reconciliation.json").read_bytes()
+    assert 2 <= sum(event.kind == "reconciled" for event in telling.ledger.events())
+
+
 # ------------------------------------------------------------------------------------------------------------- in flight
 
 

@@ -14,6 +14,7 @@ Rules:
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -25,6 +26,7 @@ from logos_ccxt.binance.capabilities import RECV_WINDOW_MS
 from logos_core.hookspecs import BadAnswerError, Inlet
 from logos_core.venues import VenueSettings
 
+CLOSE_WITHIN_S = 0.5
 LOOKS_PER_BEAT = 4
 NAMES = {
     "s": "symbol", "i": "orderId", "S": "side", "o": "type", "f": "timeInForce", "q": "origQty", "p": "price", "P": "stopPrice",
@@ -50,7 +52,17 @@ async def _listen(settings: VenueSettings, symbol_of: mapping.SymbolOf, inlet: I
     try:
         await exchange.listen()
     finally:
-        await exchange.close()
+        await _end(exchange)
+
+
+async def _end(exchange: "Listening") -> None:
+    """Close, and wait for no farewell: a venue that has fallen silent says none, and aiohttp would wait for it."""
+    session = exchange.session
+    with suppress(TimeoutError):
+        await asyncio.wait_for(exchange.close(), CLOSE_WITHIN_S)
+    if session is not None and not session.closed:
+        await session.close()
+    await exchange.close_connector()
 
 
 class Listening(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types

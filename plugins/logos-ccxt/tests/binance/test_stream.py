@@ -158,6 +158,16 @@ def test_an_event_that_cannot_be_read_is_asked_about_and_ends_nothing(desk, odd)
         assert 0 == stream.state.reconnects
 
 
+def test_a_venue_that_has_fallen_silent_is_not_waited_for(desk):
+    """aiohttp would wait ten seconds for its farewell."""
+    with desk.adapter.listen(QUICK) as stream:
+        desk.app.feed.plan = StreamPlan({StreamFault.SILENCE: 1.0})
+        desk.rest()
+        until(lambda: desk.app.feed.plan.applied)
+        desk.app.feed.plan = StreamPlan()
+        until(lambda: stream.state.reconnects >= 1, 6.0)
+
+
 def test_the_end_of_the_subscription_ends_the_connection(desk):
     with desk.adapter.listen(QUICK) as stream:
         desk.app.odd = b'{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}'
