@@ -142,10 +142,11 @@ class Loopback:
 
         self.app.handle = note  # type: ignore[method-assign]
 
-    def preset(self) -> Path:
-        """Write the venue's own simulator preset, for this simulator."""
+    def preset(self, **tables: dict[str, Any]) -> Path:
+        """Write the venue's own simulator preset, for this simulator, with some tables of it replaced."""
         path = self.folder / "preset.toml"
         known = next(preset for preset in embedded() if preset.venue == self.name)
+        known = evolve(known, body={**known.body, **tables})
         path.write_text(known.text(self.server.url, self.folder / "runs", timeout_s=2.0))
         return path
 
@@ -153,8 +154,7 @@ class Loopback:
         """Return what opens a session that no request budget holds back, on an account that is never short of money."""
         for asset in self.app.exchange.balances():
             self.app.exchange._books._book(asset, Decimal(10**15))
-        path = self.preset()
-        path.write_text(path.read_text() + "\n[rate_limit]\nrequests = 100000\nperiod_s = 1.0\n")
+        path = self.preset(rate_limit={"requests": 100_000, "period_s": 1.0})
         return {"preset": path, "home": self.folder / "home", "environ": {CREDENTIAL: "k"}}
 
     def open(self) -> Adapter:

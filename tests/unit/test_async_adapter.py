@@ -230,10 +230,14 @@ def test_a_cancel_does_not_wait_behind_submits(loopback):
             await asyncio.sleep(0.05)
             cancelled = await adapter.cancel("one")
             ended = sum(task.done() for task in submits)
-            await asyncio.gather(*submits)
-            return cancelled.status, ended
+            results = await asyncio.gather(*submits, return_exceptions=True)
+            return cancelled.status, ended, [result for result in results if isinstance(result, Exception)]
 
-    assert (OrderStatus.CANCELED, 0) == asyncio.run(trade())
+    *found, failed = asyncio.run(trade())
+
+    assert [OrderStatus.CANCELED, 0] == found
+    # Kraken refuses a request that a later one has overtaken; whether it made an order is found out later.
+    assert loopback.name == "ccxt:kraken" or [] == failed
 
 
 def test_it_belongs_to_one_loop_and_to_the_time_between_entering_and_leaving(session):

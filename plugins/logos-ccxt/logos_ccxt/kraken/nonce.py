@@ -16,8 +16,9 @@ from contextlib import contextmanager
 
 from logos_core.wire import WireRecord
 
-PATIENCE_S = 1.0
-"""How long the next request waits for an answer to the one before it."""
+PATIENCE_S = 0.1
+"""How long the next request waits for an answer to the one before it: long beside what a network may change of an order, and short
+beside the time within which an attempt must leave."""
 
 
 class TurnTimeoutError(Exception):

@@ -10,7 +10,6 @@ from logos_core.testing.exchange import (
     OrderRequest,
     OrderStatus,
     OrderType,
-    Side,
     SimulatedExecution,
     SimulatedInstrument,
     SimulatedOrder,
@@ -122,7 +121,7 @@ def order(held: SimulatedOrder, instrument: SimulatedInstrument) -> dict[str, An
         "cost": f"{held.filled_notional:.5f}",
         "fee": f"{sum((item.fee[0] for item in held.executions), Decimal(0)):.5f}",
         "price": _price(held.average_price or Decimal(0), instrument),
-        "stopprice": _price(_stop(held), instrument),
+        "stopprice": _price(held.stop_price or Decimal(0), instrument),
         "limitprice": "0.00000",
         "misc": "stopped" if held.triggered else "",
         "oflags": "fciq,post" if request.post_only else "fciq",
@@ -130,15 +129,6 @@ def order(held: SimulatedOrder, instrument: SimulatedInstrument) -> dict[str, An
     if not held.is_open:
         row |= {"closetm": seconds(held.updated_at), "reason": REASONS.get(held.reason or "", held.reason)}
     return row
-
-
-def _stop(held: SimulatedOrder) -> Decimal:
-    """Return where an order triggers now: a trailing stop follows the best price."""
-    request, best = held.request, held.high_water_mark
-    if request.type is not OrderType.TRAILING_STOP or best is None:
-        return request.stop_price or Decimal(0)
-    distance = request.trail_amount if request.trail_amount is not None else best * (request.trail_percent or Decimal(0)) / 100
-    return best - distance if request.side is Side.SELL else best + distance
 
 
 def _status(held: SimulatedOrder) -> str:

@@ -224,7 +224,8 @@ def test_a_stop_waits_and_a_trailing_one_follows(desk):
     trailing = desk.venue.lookup(desk.reference("lgstrail")).report
     desk.app.exchange.move_price("BTC/USD", D(61000))
 
-    assert (OrderType.TRAILING_STOP, D(59500), D(500)) == (trailing.order_type, trailing.stop_price, trailing.trail_amount)
+    assert (OrderType.TRAILING_STOP, None, D(500)) == (trailing.order_type, trailing.stop_price, trailing.trail_amount)
+    assert "59500.0" == trailing.raw["stopprice"]
     assert OrderStatus.FILLED is desk.venue.lookup(desk.reference("lgsstop")).report.status
     assert OrderStatus.FILLED is desk.venue.lookup(desk.reference("lgstrail")).report.status
 
