@@ -184,8 +184,8 @@ class Replacing:
                 why = f"the order to be replaced is {shown.status.value} and was asked to end; nothing was placed; replace again"
                 endings.unknown(parts.venue.name, original.reference(), None, why)
         after = self._on_record(replacement.replaces)
-        if why := self._why_not(replacement, after):
-            return self._closed(name, after, why)
+        if reason := self._why_not(replacement, after):
+            return self._closed(name, after, reason)
         sending.order = evolve(sending.order, quantity=self._left(replacement, after))
         sending.valid_until = self._submission.valid_until()
         try:

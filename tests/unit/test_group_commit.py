@@ -472,7 +472,8 @@ def test_an_interrupt_of_a_caller_who_has_just_been_told_waits_for_no_second_wor
             monkeypatch.undo()
             raise KeyboardInterrupt
 
-    book, left = Book(tmp_path / "ledger.sqlite3"), []
+    book = Book(tmp_path / "ledger.sqlite3")
+    left: list[int] = []
     book.ledger._db._writer.run(lambda: 1, lambda: None, left.append)
     monkeypatch.setattr(threading, "Event", Told)
     with pytest.raises(KeyboardInterrupt):
