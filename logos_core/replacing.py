@@ -99,13 +99,15 @@ class Replacing:
             if recorded.state in UNSETTLED:
                 recorded, proven_attempt = self._found_out(recorded)
             if recorded.state not in _TO_SEND and proven_attempt is None:
-                return self._stands(self._refreshed(self._on_record(replacement.replaces)), recorded, "on record")
+                return self._recalled(self._on_record(replacement.replaces), recorded)
         original = self._refreshed(self._on_record(replacement.replaces))
         report = _known(original)
         if report.status.is_final and recorded is None:
             return self._ended(name, original, None, f"the order had ended as {report.status.value}; nothing was sent")
-        if report.status.is_final and self._left(replacement, original) <= 0:
-            return self._nothing_left(name, original)
+        if report.status.is_final and (why := self._why_not(replacement, original)):
+            return self._closed(name, original, why)
+        if self._submission.adopted_now(replacement.symbol, name):
+            raise ClaimLostError
         sending = self._sending(replacement, original, name, proven_attempt)
         if not report.status.is_final and is_native(parts.venue.capabilities, parts.replace, original.request, report):
             return self._natively(original, sending)
@@ -123,6 +125,12 @@ class Replacing:
         if resolution.standing in {Standing.MAY_RESEND, Standing.PROVEN_ABSENT}:
             return after, resolution.proven_attempt
         endings.unknown(parts.venue.name, after.reference(), None, resolution.why)
+
+    def _recalled(self, original: Recorded, placed: Recorded) -> ReplaceReport:
+        """Answer for a replacement that was sent before."""
+        if placed.request is not None and placed.request.in_place_of is not None and placed.state not in _NO_ORDER:
+            return self._stands(*self._settled(original, placed.client_order_id), "on record")
+        return self._stands(self._refreshed(original), placed, "on record")
 
     def _natively(self, original: Recorded, sending: Sending) -> ReplaceReport:
         """Let the venue replace the order in one request."""
@@ -176,10 +184,9 @@ class Replacing:
                 why = f"the order to be replaced is {shown.status.value} and was asked to end; nothing was placed; replace again"
                 endings.unknown(parts.venue.name, original.reference(), None, why)
         after = self._on_record(replacement.replaces)
-        left = self._left(replacement, after)
-        if left <= 0:
-            return self._nothing_left(name, after)
-        sending.order = evolve(sending.order, quantity=left)
+        if reason := self._why_not(replacement, after):
+            return self._closed(name, after, reason)
+        sending.order = evolve(sending.order, quantity=self._left(replacement, after))
         sending.valid_until = self._submission.valid_until()
         try:
             placed = self._submission.send(sending)
@@ -187,8 +194,18 @@ class Replacing:
             return self._ended(name, after, None, f"the order was cancelled, and the new one not placed: {error}")
         return self._ended(name, after, placed, "the order was cancelled, and what it left was placed anew")
 
-    def _nothing_left(self, name: str, original: Recorded) -> ReplaceReport:
-        why = "the order traded before it could be cancelled, and left nothing to place"
+    def _why_not(self, replacement: Replacement, original: Recorded) -> str | None:
+        """Say why nothing may be placed for an order that has ended, or None."""
+        if _known(original).replaced_by is not None:
+            return (
+                "another order, which is not this replacement's, has taken the place of the order at the venue; nothing was placed"
+            )
+        if self._left(replacement, original) <= 0:
+            return "the order traded before it could be cancelled, and left nothing to place"
+        return None
+
+    def _closed(self, name: str, original: Recorded, why: str) -> ReplaceReport:
+        """Close a replacement for which nothing may be placed."""
         self._parts.ledger.close_replacement(name, {"why": why, "traded": self._traded(original)})
         return self._ended(name, original, None, why)
 

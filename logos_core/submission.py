@@ -114,7 +114,7 @@ class Submission:
             verdict, recorded = self._parts.cache.recall(order, name)
             if recorded is None:
                 self._instrument(order, name)  # a symbol nobody lists has no history to read
-                if self._adopted_now(order, name):
+                if self.adopted_now(order.symbol, name):
                     continue
             try:
                 if recorded is None or verdict is Verdict.SEND:
@@ -383,24 +383,24 @@ class Submission:
             endings.unknown(self._venue, recorded.reference(), None, "it was seen, and is not on record")
         return recorded.report
 
-    def _adopted_now(self, order: Order, client_order_id: str) -> bool:
+    def adopted_now(self, symbol: str, client_order_id: str) -> bool:
         """Where the ledger may not know all the account has done, ask the venue before a first send; say whether it had the order."""
         parts = self._parts
-        reference = OrderReference(client_order_id=client_order_id, symbol=order.symbol)
+        reference = OrderReference(client_order_id=client_order_id, symbol=symbol)
         try:
             if not self._verified:
                 parts.limiter.take()
                 parts.ledger.apply_snapshot(require_complete(parts.venue, parts.ledger))
                 self._verified = True
-            if order.symbol not in self._histories:
-                require_symbol_history(parts.venue, parts.ledger, parts.limiter, order.symbol)
-                self._histories.add(order.symbol)
+            if symbol not in self._histories:
+                require_symbol_history(parts.venue, parts.ledger, parts.limiter, symbol)
+                self._histories.add(symbol)
             adopted_at = parts.ledger.adopted_at()
             if adopted_at is None:
                 return False
             answer = parts.resolver.look(reference, twice=parts.clock.now() < adopted_at + FORGOTTEN_FOR)
         except VenueAskError as error:
-            self._unavailable(client_order_id, order.symbol, error)
+            self._unavailable(client_order_id, symbol, error)
         if isinstance(answer, str):
             endings.unavailable(
                 self._venue, reference, f"the ledger was adopted, and the venue could not be asked for this id: {answer}"

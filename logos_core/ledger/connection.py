@@ -115,8 +115,15 @@ class Connection:
         """
         if self._is_contended():
             return self._writer.run(work, undone, abandoned)
-        with self.lock:
-            return self._alone(work, undone, abandoned)
+        done: list[R] = []
+        try:
+            with self.lock:
+                self._alone(work, undone, done)
+        except BaseException as error:
+            if done and not isinstance(error, Exception):
+                abandoned(done[0])  # without the lock: it may write, and the writer may be waiting for it
+            raise
+        return done[0]
 
     def _is_contended(self) -> bool:
         """Say whether another thread writes now, or did a moment ago."""
@@ -124,8 +131,8 @@ class Connection:
         assert inside != threading.get_ident(), "a transaction inside a transaction"
         return self._writer.in_charge or inside is not None
 
-    def _alone(self, work: Callable[[], R], undone: Callable[[], None], abandoned: Callable[[R], None]) -> R:
-        done: list[R] = []
+    def _alone(self, work: Callable[[], R], undone: Callable[[], None], done: list[R]) -> None:
+        """Run a transaction, and leave its result in `done` only if it is durable, interrupted or not."""
         try:
             self.begin()
             done.append(work())
@@ -134,13 +141,12 @@ class Connection:
             undone()
             if done and not isinstance(error, Exception) and not self._connection.in_transaction:
                 self._inside = None
-                abandoned(done[0])
                 raise
+            done.clear()
             if _is_failure(error):
                 raise self.failure(error) from error
             self._undo()
             raise
-        return done[0]
 
     @contextmanager
     def transaction(self, undone: Callable[[], None] = lambda: None) -> Iterator[None]:

@@ -662,6 +662,8 @@ class SqliteLedger(LedgerReader):
         """Close a replacement that was never sent, because the order it was to replace left nothing to place."""
         with self._transaction():
             intent, state = self._intent_row(client_order_id)
+            if state not in {IntentState.FRESH, IntentState.NOT_SENT}:
+                raise ClaimLostError  # another caller has sent or closed it meanwhile
             after = advance(state, Move.PROVED_ABSENT)
             self._set_state(intent, state, after, self._clock.now())
             self._event("replacement_closed", intent, {"state": after.value, "evidence": evidence})

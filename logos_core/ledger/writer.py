@@ -67,13 +67,12 @@ class _Job:
         self.gone = False
         self.result: Any = None
         self.error: BaseException | None = None
-        self.decided = threading.Lock()
-        self.decided.acquire()
+        self.decided = threading.Event()
 
     def decide(self, error: BaseException | None) -> None:
         """Let the caller go on, with this error or with its own result or error."""
         self.error = error or self.error
-        self.decided.release()
+        self.decided.set()
 
 
 class _Turn:
@@ -105,13 +104,14 @@ class Writer:
         job = _Job(work, undone)
         try:
             self._put(job)
-            job.decided.acquire()
+            job.decided.wait()
         except LedgerError:
             raise
         except BaseException:
             job.gone = True
-            self._put(job)  # again: the interrupt may have come before the first time. A job is taken once.
-            job.decided.acquire()
+            if not job.decided.is_set():
+                self._put(job)  # again: the interrupt may have come before the first time. A job is taken once.
+                job.decided.wait()
             if job.error is None:
                 abandoned(job.result)
             raise

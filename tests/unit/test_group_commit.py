@@ -446,6 +446,43 @@ def test_an_interrupt_after_a_commit_of_ones_own_leaves_an_attempt_that_was_not_
     assert ["interrupted", "('not_sent', ['not_sent'])", "2"] == said, err
 
 
+def test_an_interrupt_after_a_commit_of_ones_own_holds_up_nobody_who_waits(tmp_path):
+    program = """
+other = threading.Thread(target=lambda: say(book.claim("other")), daemon=True)
+def after_commit():
+    crowd.after_commit = lambda: None
+    book.ledger._db._writer.in_charge = True
+    other.start()
+    interrupt()
+crowd.after_commit = after_commit
+main_claims()
+other.join(10)
+say(other.is_alive())
+os._exit(0)
+"""
+    said, err, _ = run(tmp_path, INTERRUPTED + program)
+
+    assert {"interrupted", "1", "False"} == set(said), err
+
+
+def test_an_interrupt_of_a_caller_who_has_just_been_told_waits_for_no_second_word(monkeypatch, tmp_path):
+    class Told(threading.Event):
+        def wait(self, timeout=None):
+            super().wait(10)
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    book = Book(tmp_path / "ledger.sqlite3")
+    left: list[int] = []
+    book.ledger._db._writer.run(lambda: 1, lambda: None, left.append)
+    monkeypatch.setattr(threading, "Event", Told)
+    with pytest.raises(KeyboardInterrupt):
+        book.ledger._db._writer.run(lambda: 1, lambda: None, left.append)
+
+    assert [1] == left
+    book.ledger.close()
+
+
 def test_a_forked_child_is_told_instead_of_left_waiting(tmp_path):
     program = """
 crowd.together(lambda: book.claim("a"), lambda: book.claim("b"))
