@@ -30,7 +30,7 @@ R = TypeVar("R")
 THREADS = 32
 """How many calls are under way at once; the others wait for a thread."""
 RESERVED_THREADS = 4
-"""How many more threads only cancels and questions may use, so that they never wait behind submits."""
+"""How many more threads only cancels may use, and how many only questions: no cancel waits behind a submit or a question."""
 
 
 class AsyncAdapter:
@@ -51,7 +51,8 @@ class AsyncAdapter:
         self._loop: AbstractEventLoop | None = None
         self._closed = False
         self._calls = ThreadPoolExecutor(threads, "logos-call")
-        self._reserve = ThreadPoolExecutor(RESERVED_THREADS, "logos-reserve")
+        self._cancels = ThreadPoolExecutor(RESERVED_THREADS, "logos-cancel")
+        self._questions = ThreadPoolExecutor(RESERVED_THREADS, "logos-question")
 
     @classmethod
     def open(
@@ -98,31 +99,31 @@ class AsyncAdapter:
 
     async def cancel(self, order: str | OrderReference) -> ExecutionReport:
         """Ask the venue to cancel; see `Adapter.cancel`."""
-        return await self._call(self._reserve, self.adapter.cancel, order)
+        return await self._call(self._cancels, self.adapter.cancel, order)
 
     async def lookup(self, order: str | OrderReference) -> Found | NotSeen:
         """Return what the venue shows of an order; see `Adapter.lookup`."""
-        return await self._call(self._reserve, self.adapter.lookup, order)
+        return await self._call(self._questions, self.adapter.lookup, order)
 
     async def recover(self) -> RecoveryReport:
         """Find out what dead sessions left open; see `Adapter.recover`."""
-        return await self._call(self._reserve, self.adapter.recover)
+        return await self._call(self._questions, self.adapter.recover)
 
     async def reconcile(self) -> ReconciliationReport:
         """Compare the ledger with the venue; see `Adapter.reconcile`."""
-        return await self._call(self._reserve, self.adapter.reconcile)
+        return await self._call(self._questions, self.adapter.reconcile)
 
     async def book(self) -> Book:
         """Return what the executions of our orders come to; see `Adapter.book`."""
-        return await self._call(self._reserve, self.adapter.book)
+        return await self._call(self._questions, self.adapter.book)
 
     async def listen(self, config: StreamConfig | None = None) -> Listener:
         """Listen to the venue's stream; see `Adapter.listen`. It ends with the session, or by `await asyncio.to_thread(stream.close)`."""
-        return await self._call(self._reserve, self.adapter.listen, config)
+        return await self._call(self._questions, self.adapter.listen, config)
 
     async def accept_positions(self, by: str, because: str) -> None:
         """Count positions from here on; see `Adapter.accept_positions`."""
-        await self._call(self._reserve, self.adapter.accept_positions, by, because)
+        await self._call(self._questions, self.adapter.accept_positions, by, because)
 
     async def __aenter__(self) -> Self:
         import asyncio
@@ -130,7 +131,7 @@ class AsyncAdapter:
         if self._loop is not None:
             raise RuntimeError("this AsyncAdapter was entered before; open a new one")
         self._loop = asyncio.get_running_loop()
-        opening = self._reserve.submit(self._opening)
+        opening = self._questions.submit(self._opening)
         try:
             self._adapter = await _outcome(opening, self._loop)
         except BaseException:
@@ -174,7 +175,8 @@ class AsyncAdapter:
 
     def _stop(self, *, wait: bool) -> None:
         self._calls.shutdown(wait=wait)
-        self._reserve.shutdown(wait=wait)
+        self._cancels.shutdown(wait=wait)
+        self._questions.shutdown(wait=wait)
 
 
 async def _outcome(running: "Future[R]", loop: "AbstractEventLoop") -> R:

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from attrs import evolve
 
-from logos_core.orders import Execution, ExecutionKind
+from logos_core.orders import Execution, ExecutionKind, ExecutionReport
 
 Key = tuple[str, str]
 """Symbol and execution id: what a venue never gives twice."""
@@ -47,6 +47,11 @@ def effective(executions: Iterable[Execution]) -> list[Execution]:
 def traded(executions: Iterable[Execution]) -> Decimal:
     """Return how much was traded, all told: the sum over what stands."""
     return sum((execution.quantity for execution in effective(executions)), Decimal(0))
+
+
+def filled(report: ExecutionReport) -> Decimal:
+    """Return how much has traded of an order, by its own word or by its executions: the more of the two, since either may lag."""
+    return max(report.filled_quantity, traded(report.executions))
 
 
 def _root(key: Key, told: dict[Key, Execution]) -> Key:

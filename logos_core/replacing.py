@@ -28,9 +28,10 @@ from logos_core.errors import (
     OrderRejectedError,
     VenueUnavailableError,
 )
+from logos_core.executions import filled
 from logos_core.hookspecs import Found
 from logos_core.lifecycle import UNSETTLED, IntentState
-from logos_core.orders import ExecutionReport, OrderStatus, Replacement, changed_order, plain
+from logos_core.orders import ExecutionReport, OrderClass, OrderStatus, Replacement, changed_order, plain
 from logos_core.parts import Parts
 from logos_core.rails.idempotency import same_decision
 from logos_core.rails.replace import is_native
@@ -95,7 +96,10 @@ class Replacing:
         recorded = parts.ledger.find(name)
         proven_attempt: int | None = None
         if recorded is not None:
-            same_decision(replacement.intent_id, recorded.payload or {}, replacement.payload())
+            if recorded.payload is None:  # a ledger that was read back from the venue knows the order, and not what was decided
+                parts.ledger.claim_adopted(name, parts.strategy, replacement.intent_id, replacement.payload())
+            else:
+                same_decision(replacement.intent_id, recorded.payload, replacement.payload())
             if recorded.state in UNSETTLED:
                 recorded, proven_attempt = self._found_out(recorded)
             if recorded.state not in _TO_SEND and proven_attempt is None:
@@ -105,6 +109,14 @@ class Replacing:
         if report.status.is_final and recorded is None:
             return self._ended(name, original, None, f"the order had ended as {report.status.value}; nothing was sent")
         if report.status.is_final and (why := self._why_not(replacement, original)):
+            if proven_attempt is not None:
+                endings.unknown(
+                    parts.venue.name, parts.reference(name, replacement.symbol), None, f"it is in doubt, and not sent again: {why}"
+                )
+            return self._closed(name, original, why)
+        if why := _why_linked(original):
+            if recorded is None:
+                raise OrderDeniedError("REPLACE_LINKED", why)
             return self._closed(name, original, why)
         if self._submission.adopted_now(replacement.symbol, name):
             raise ClaimLostError
@@ -146,7 +158,7 @@ class Replacing:
     def _stands(self, original: Recorded, placed: Recorded, why: str) -> ReplaceReport:
         """Say which order there is, once it is sure that both together come to no more than was decided."""
         name, report = placed.client_order_id, placed.report
-        traded = _known(original).filled_quantity
+        traded = filled(_known(original))
         native = placed.request is not None and placed.request.in_place_of is not None
         if not native or not traded or report is None or report.status.is_final:
             return self._ended(name, original, report, why)
@@ -202,7 +214,7 @@ class Replacing:
             )
         if self._left(replacement, original) <= 0:
             return "the order traded before it could be cancelled, and left nothing to place"
-        return None
+        return _why_linked(original)
 
     def _closed(self, name: str, original: Recorded, why: str) -> ReplaceReport:
         """Close a replacement for which nothing may be placed."""
@@ -241,13 +253,13 @@ class Replacing:
         own = original.request.quantity if original.request else None
         if own is None:
             raise OrderDeniedError("REPLACE_QUANTITY_UNKNOWN", "the order is by notional; cancel it and submit a new one")
-        return self._traded(original) - _known(original).filled_quantity + own
+        return self._traded(original) - filled(_known(original)) + own
 
     def _traded(self, original: Recorded) -> Decimal:
         """Return what has traded of an order and of those it replaced in turn."""
         traded, known = Decimal(0), original
         for _ in range(MAX_CHAIN):
-            traded += known.report.filled_quantity if known.report else 0
+            traded += filled(known.report) if known.report else 0
             if known.replaces is None:
                 return traded
             known = self._on_record(known.replaces)
@@ -274,11 +286,30 @@ class Replacing:
         if not exists:
             gone = _known(original).status.is_final
             ending = ReplaceEnding.GONE_NOT_REPLACED if gone else ReplaceEnding.ORIGINAL_STANDS
-        traded = self._traded(original) + (report.filled_quantity if exists and report else 0)
+        traded = self._traded(original) + (filled(report) if exists and report else 0)
         self._parts.extensions.observe({"kind": "replaced", "client_order_id": name, "ending": ending.value})
         return ReplaceReport(
             ending=ending, original=_known(original), report=report if exists else None, filled_quantity=traded, why=why
         )
+
+
+def _why_linked(original: Recorded) -> str | None:
+    """Say why a linked order may not be replaced, or None.
+
+    At Alpaca the legs end with their entry, and nothing would protect what has traded of it; and what one of a pair of exits trades is not
+    the other's fill, so the whole quantity would be placed once more.
+    """
+    if original.request is None or original.request.order_class is OrderClass.SIMPLE:
+        return None
+    if original.request.order_class is OrderClass.OCO:
+        return (
+            "a pair of exits is not replaced: either of them may trade meanwhile; cancel it, and submit a new one for what is left"
+        )
+    if filled(_known(original)):
+        return (
+            "the entry has traded, and its legs may end with it: look at what protects that, cancel what is left, and decide anew"
+        )
+    return None
 
 
 def _known(recorded: Recorded) -> ExecutionReport:

@@ -32,9 +32,14 @@ WITH RECURSIVE
     UNION SELECT i.id FROM intents i JOIN chain ON i.parent_intent = chain.id)
 SELECT v.symbol, v.venue_order_id, v.report, i.client_order_id, i.payload FROM chain
 JOIN venue_orders v ON v.intent = chain.id JOIN intents i ON i.id = chain.id
-WHERE v.role <> 'leg' ORDER BY v.intent, v.number
+WHERE v.role <> 'leg' OR json_extract(v.report, '$.side') = (
+  SELECT json_extract(p.report, '$.side') FROM venue_orders p WHERE p.intent = v.intent AND p.role = 'primary')
+ORDER BY v.intent, v.number
 """
-"""The orders of an intent and of all that it replaces or is replaced by; a leg trades the other way and is held against itself."""
+"""The orders of an intent and of all that it replaces or is replaced by.
+
+The second of a pair of exits is one of them: either may trade what was decided, not both. A leg that trades the other way is not.
+"""
 
 
 @frozen(kw_only=True)

@@ -7,6 +7,7 @@ replaces it all the same may let the whole quantity trade once more, so it is us
 from attrs import frozen
 
 from logos_core.capabilities import Capabilities, ReplaceKind
+from logos_core.executions import filled
 from logos_core.orders import ExecutionReport, OrderClass, OrderRequest
 
 
@@ -25,7 +26,7 @@ class ReplacePolicy:
 def is_native(capabilities: Capabilities, policy: ReplacePolicy, request: OrderRequest | None, report: ExecutionReport) -> bool:
     """Say whether the venue's own request may replace this order: a plain one, of which nothing has traded yet."""
     able = capabilities.replace
-    if able.kind is not ReplaceKind.NATIVE or request is None or report.filled_quantity:
+    if able.kind is not ReplaceKind.NATIVE or request is None or filled(report):
         return False
     plain = request.order_class is OrderClass.SIMPLE and request.order_type in able.types
     return plain and (able.atomic or policy.accepts_overlap)

@@ -9,6 +9,7 @@ import pytest
 
 from logos_alpaca.simulator import app as alpaca_app
 from logos_core import LogosError, OutcomeUnknownError
+from logos_core.errors import OrderDeniedError
 from logos_core.hookspecs import Found
 from logos_core.orders import OrderStatus, OrderType
 from logos_core.reconciliation import Agreement
@@ -358,28 +359,51 @@ def test_a_session_that_is_killed_finds_its_legs_again(make_desk, venue, feature
 
 
 @entries
-@pytest.mark.parametrize("filled", [False, True])
-def test_an_entry_that_is_replaced_keeps_its_legs(make_desk, venue, feature, filled):
-    """Of a quantity of 10, 3 may have filled; the new one is for 8 in all."""
-    desk, part = make_desk(venue), QUANTITIES[venue] * 3 / 10 * filled
+def test_an_entry_that_is_replaced_keeps_its_legs(make_desk, venue, feature):
+    desk = make_desk(venue)
     total, price = QUANTITIES[venue] * 8 / 10, desk.price(0.91)
     with desk.open() as adapter:
         entry = adapter.submit(group(desk, feature))
-        if filled:
-            desk.exchange.fill(entry.venue_order_id, part)
         found = adapter.replace("group", intent_id="other", quantity=total, price=price)
         new, old = (desk.exchange.order(report.venue_order_id).request for report in (found.report, entry))
 
-        assert (ReplaceEnding.REPLACED, total - part, price) == (found.ending, new.quantity, new.price)
+        assert (ReplaceEnding.REPLACED, total, price) == (found.ending, new.quantity, new.price)
         assert (old.take_profit, old.stop_loss) == (new.take_profit, new.stop_loss)
-        assert all(leg.parent_id == found.report.venue_order_id for leg in legs_at(desk) if leg.is_open and not filled)
+        assert all(leg.parent_id == found.report.venue_order_id for leg in legs_at(desk) if leg.is_open)
         assert agrees(adapter)
-        desk.exchange.fill(found.report.venue_order_id, total - part)
+        desk.exchange.fill(found.report.venue_order_id, total)
 
         assert agrees(adapter)
         legs = adapter.ledger.find_intent("other")[0].report.legs
         assert [S.NEW] * count(feature) == [leg.status for leg in legs]
         assert total == sum(order.filled_quantity for order in desk.exchange.orders())
+
+
+@entries
+def test_an_entry_that_has_traded_is_not_replaced_away_from_what_protects_it(make_desk, venue, feature):
+    """At Alpaca its legs would end with it."""
+    desk = make_desk(venue)
+    with desk.open() as adapter:
+        entry = adapter.submit(group(desk, feature))
+        desk.exchange.fill(entry.venue_order_id, QUANTITIES[venue] * 3 / 10)
+        before = desk.exchange.orders()
+        with pytest.raises(OrderDeniedError, match="REPLACE_LINKED"):
+            adapter.replace("group", intent_id="other", price=desk.price(0.91))
+
+        assert before == desk.exchange.orders()
+
+
+@entries
+def test_what_an_entry_trades_while_it_is_cancelled_gets_no_second_set_of_legs(make_desk, venue, feature):
+    desk = make_desk(venue)
+    with desk.open() as adapter:
+        entry = adapter.submit(group(desk, feature))
+        desk.before("cancel", lambda: desk.exchange.fill(entry.venue_order_id, QUANTITIES[venue] * 3 / 10))
+        found = adapter.replace("group", intent_id="other", price=desk.price(0.91))
+
+        assert (ReplaceEnding.GONE_NOT_REPLACED, QUANTITIES[venue] * 3 / 10) == (found.ending, found.filled_quantity)
+        assert "look at what protects that" in found.why
+        assert 1 == desk.sent()
 
 
 @brackets
@@ -394,19 +418,16 @@ def test_an_entry_that_has_filled_is_not_replaced_and_its_legs_work_on(make_desk
 
 
 @ocos
-def test_a_pair_goes_on_at_another_price_with_its_stop(make_desk, venue, feature):
+def test_a_pair_of_exits_is_not_replaced_since_either_may_trade_meanwhile(make_desk, venue, feature):
     desk = make_desk(venue)
     desk.exchange.submit(bought(desk))
     with desk.open() as adapter:
         adapter.submit(group(desk, feature))
-        found = adapter.replace("group", intent_id="other", price=desk.price(1.15))
-        pair = {
-            order.request.price if order.parent_id is None else order.request.stop_price for order in desk.exchange.open_orders()
-        }
+        before = desk.exchange.orders()
+        with pytest.raises(OrderDeniedError, match="REPLACE_LINKED"):
+            adapter.replace("group", intent_id="other", price=desk.price(1.15))
 
-        assert ReplaceEnding.REPLACED is found.ending
-        assert {desk.price(1.15), desk.price(0.8)} == pair
-        assert agrees(adapter)
+        assert before == desk.exchange.orders()
 
 
 @brackets

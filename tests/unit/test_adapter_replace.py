@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from attrs import evolve
 
 from logos_core.capabilities import Uniqueness
 from logos_core.errors import (
@@ -15,6 +16,7 @@ from logos_core.hookspecs import Operation
 from logos_core.lifecycle import IntentState as S
 from logos_core.orders import InvalidOrderError, Order, OrderStatus
 from logos_core.rails.replace import ReplacePolicy
+from logos_core.records import ClaimLostError
 from logos_core.replacing import ReplaceEnding
 from logos_core.testing import scripted
 from logos_core.testing.replacing import NOTHING_TO_REPLACE, ReplacingVenue, able, swap, swap_and_lose
@@ -158,6 +160,90 @@ def test_a_fill_of_all_of_it_during_the_cancel_leaves_nothing_to_place(anew):
     assert E.GONE_NOT_REPLACED is anew.adapter.replace("one", intent_id="two", price="101").ending
     assert E.GONE_NOT_REPLACED is anew.adapter.replace("one", intent_id="two", price="101").ending
     assert (S.NOT_PLACED, 1) == (recorded(anew, "two").state, len(anew.venue.held))
+
+
+def test_what_its_executions_tell_is_not_placed_again_before_its_report_tells_it(anew):
+    ReplacingVenue.trade(anew.venue, name_of(anew), Decimal(4))
+    anew.venue.change(name_of(anew), filled_quantity=Decimal(0))
+
+    found = anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert (Decimal(6), Decimal(4)) == (found.report.quantity, found.filled_quantity)
+
+
+def test_what_its_executions_tell_keeps_the_venue_from_replacing_it_whole(native):
+    ReplacingVenue.trade(native.venue, name_of(native), Decimal(4))
+    native.venue.change(name_of(native), filled_quantity=Decimal(0))
+    native.adapter.replace("one", intent_id="two", price="101")
+
+    assert Operation.REPLACE not in native.venue.calls
+
+
+def test_nothing_is_placed_when_another_order_took_the_place(anew):
+    """As when a person replaces it on the venue's website."""
+
+    def replace_elsewhere(venue, reference):
+        venue.change(name_of(anew), status=OrderStatus.CANCELED, replaced_by="theirs")
+        return take_cancel(cancels=False)(venue, reference)
+
+    anew.venue.on_cancel(replace_elsewhere)
+    found = anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.GONE_NOT_REPLACED, 1) == (found.ending, len(anew.venue.held))
+    assert "another order" in found.why
+
+
+def test_nothing_is_placed_when_another_order_took_the_place_of_one_whose_session_died(desk, anew):
+    class Died(BaseException):
+        pass
+
+    def die(venue, reference):
+        venue.change(name_of(anew), status=OrderStatus.CANCELED, replaced_by="theirs")
+        raise Died
+
+    anew.venue.on_cancel(die)
+    with pytest.raises(Died):
+        anew.adapter.replace("one", intent_id="two", price="101")
+    anew.die()
+    found = desk(anew.venue).adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.GONE_NOT_REPLACED, 1) == (found.ending, len(anew.venue.held))
+
+
+def test_a_replacement_that_a_ledger_read_back_does_not_know_is_asked_for_before_anything_is_cancelled(anew):
+    name = name_of(anew, "two")
+    anew.ledger.adopt([], anew.venue.snapshot())
+    anew.venue.held.append(evolve(anew.venue.held[0], client_order_id=name, venue_order_id="v2"))
+    anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert not {Operation.CANCEL, Operation.REPLACE} & set(anew.venue.calls)
+    assert 1 == anew.venue.calls.count(Operation.SUBMIT)
+
+
+def test_a_replacement_that_another_caller_has_sent_is_not_closed(anew):
+    """It read the record before that caller claimed it."""
+    anew.adapter.replace("one", intent_id="two", price="101")
+    with pytest.raises(ClaimLostError):
+        anew.ledger.close_replacement(name_of(anew, "two"), {})
+
+    assert S.NEW is recorded(anew, "two").state
+
+
+def test_a_replacement_on_record_is_told_only_when_the_venue_shows_which_order_there_is(native):
+    """Its first answer is that it will see to it; meanwhile the original works on."""
+
+    def promise(venue, request):
+        new = swap()(venue, request)
+        venue.change(name_of(native), status=OrderStatus.PENDING_CANCEL, replaced_by=None)
+        return new
+
+    native.venue.on_replace(promise)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknownError, match="does not show yet"):
+            native.adapter.replace("one", intent_id="two", price="101")
+
+    native.venue.change(name_of(native), status=OrderStatus.CANCELED)
+    assert E.REPLACED is native.adapter.replace("one", intent_id="two", price="101").ending
 
 
 @pytest.fixture

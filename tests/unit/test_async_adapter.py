@@ -240,6 +240,21 @@ def test_a_cancel_does_not_wait_behind_submits(loopback):
     assert loopback.name == "ccxt:kraken" or [] == failed
 
 
+def test_a_cancel_does_not_wait_behind_questions(loopback):
+    async def trade():
+        async with AsyncAdapter.open(**loopback.unbounded()) as adapter:
+            await adapter.submit(loopback.order("one"))
+            loopback.fault(FaultKind.DELAY_BEFORE, "lookup", delay_s=0.2)
+            questions = [asyncio.create_task(adapter.lookup("one")) for _ in range(20)]
+            await asyncio.sleep(0.05)
+            cancelled = await adapter.cancel("one")
+            ended = sum(task.done() for task in questions)
+            await asyncio.gather(*questions, return_exceptions=True)
+            return cancelled.status, ended < len(questions)
+
+    assert (OrderStatus.CANCELED, True) == asyncio.run(trade())
+
+
 def test_it_belongs_to_one_loop_and_to_the_time_between_entering_and_leaving(session):
     adapter = awaited(session)
 

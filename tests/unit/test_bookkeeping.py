@@ -17,7 +17,7 @@ from logos_core.hookspecs import VenueSnapshot
 from logos_core.ledger import codec
 from logos_core.ledger.codec import execution_from
 from logos_core.ledger.executed import ASSETS, assets_text
-from logos_core.orders import Execution, ExecutionKind, OrderStatus
+from logos_core.orders import Execution, ExecutionKind, OrderStatus, Side
 from logos_core.positions import book_of
 from logos_core.records import AttemptOutcome as A
 from logos_core.records import Overfill
@@ -180,6 +180,15 @@ def test_two_orders_of_one_intent_are_held_against_it_together(book):
 
     assert ["all orders of lgs1: 2 of 1"] == [str(found) for found in book.ledger.executed.overfills()]
     assert ["more was traded than was ordered: all orders of lgs1"] == book.ledger.latched()
+
+
+@pytest.mark.parametrize(("side", "over"), [(Side.BUY, True), (Side.SELL, False)])
+def test_a_second_exit_is_held_against_the_decision_and_a_leg_that_trades_the_other_way_is_not(book, side, over):
+    book.claim()
+    book.settle(A.ACCEPTED, report=report_of(legs=(report_of(None, venue_order_id="v2", side=side),)))
+    tell(book, execution_of("t1", quantity=Decimal(1)), execution_of("t2", "v2", quantity=Decimal(1), side=side))
+
+    assert (["all orders of lgs1: 2 of 1"] if over else []) == [str(found) for found in book.ledger.executed.overfills()]
 
 
 @pytest.mark.parametrize("first", ["v1", "v2"])
