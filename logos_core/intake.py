@@ -11,9 +11,9 @@ Rules:
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
+from logos_core.executions import traded
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import IntentState
 from logos_core.orders import Execution, ExecutionReport
@@ -115,8 +115,3 @@ def adds_up(recorded: Recorded) -> bool:
         return False
     reports = (recorded.report, *recorded.report.legs)
     return all(report.filled_quantity == traded(report.executions) for report in reports)
-
-
-def traded(executions: tuple[Execution, ...]) -> Decimal:
-    """Return what some trades come to."""
-    return sum((execution.quantity for execution in executions), Decimal(0))
