@@ -10,6 +10,7 @@ Rules:
 4. No order is cancelled for the sake of one that would be denied: that is found out before.
 5. If the order traded while the venue replaced it all the same, so that both together may come to more than was decided, the new
    one is cancelled, and nothing is said until it has ended.
+6. Nothing is placed for an order whose place somebody else's has taken, nor for one whose legs protect what it traded.
 """
 
 from contextlib import suppress
