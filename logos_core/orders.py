@@ -33,6 +33,11 @@ class Side(StrEnum):
     BUY = "buy"
     SELL = "sell"
 
+    @property
+    def opposite(self) -> "Side":
+        """The side that undoes this one."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
 
 class OrderType(StrEnum):
     """How the order's price is found."""
@@ -782,6 +787,8 @@ def mismatches(request: OrderRequest, report: ExecutionReport) -> list[str]:
     if report.time_in_force is not None:
         pairs["time_in_force"] = (request.time_in_force, report.time_in_force)
     if report.legs:
+        exits = request.side if request.order_class is OrderClass.OCO else request.side.opposite
+        pairs["side of the legs"] = (exits.value, "/".join(sorted({leg.side.value for leg in report.legs})))
         pairs["legs"] = (
             _wanted_legs(request),
             {leg for shown in report.legs if shown.replaced_by is None and (leg := _prices(shown))},

@@ -116,7 +116,7 @@ def test_what_a_leg_trades_is_the_intents_and_not_the_orders(bracket):
     assert ["t1", "t2"] == [item.execution_id for item in bracket.ledger.executions("lgs1")]
 
 
-@pytest.mark.parametrize("wrong", [{"price": Decimal(111)}, {"price": Decimal(100)}])
+@pytest.mark.parametrize("wrong", [{"price": Decimal(111)}, {"price": Decimal(100)}, {"side": Side.BUY}])
 def test_a_bracket_with_another_leg_is_not_the_one_that_was_sent(bracket, wrong):
     bracket.apply(evolve(WHOLE, legs=(evolve(PROFIT, **wrong), LOSS), **FILLED))
 

@@ -73,7 +73,7 @@ def _order(kind: OrderType, lasts: TimeInForce, instrument: SimulatedInstrument,
 
 def _legs(kind: OrderClass, instrument: SimulatedInstrument, side: Side, *, has_price: bool) -> Iterator[dict[str, Any]]:
     """Return the legs of each form that a kind of linked order has: an entry's lie on either side of it, an exit's of the market."""
-    own, other = (side, Side.SELL if side is Side.BUY else Side.BUY)
+    own, other = (side, side.opposite)
     leaving = own if kind is OrderClass.OCO else other
     take_profit = _beyond(instrument, leaving, "0.9")
     stops = [StopLoss(stop_price=_beyond(instrument, leaving, "1.08"))]
