@@ -17,6 +17,7 @@ def load(name: str, path: Path) -> Path:
     """Write a dumped ledger into a new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA journal_mode=WAL").fetchall()  # as every version wrote it; the file remembers, a dump does not
     connection.execute((FIRST_VERSION / f"{name}.sql").read_text())
     connection.close()
     return path
