@@ -21,7 +21,7 @@ from logos_core.home import Home
 from logos_core.hookspecs import Operation, VenueSnapshot
 from logos_core.ledger.connection import Connection
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.orders import ExecutionReport
+from logos_core.reports import ExecutionReport
 from logos_core.testing import scripted
 from logos_core.testing.scripted import ScriptedVenue
 

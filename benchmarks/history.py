@@ -17,8 +17,9 @@ from logos_core.clock import ManualClock
 from logos_core.events import GENESIS, step
 from logos_core.hookspecs import PreparedOrder
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.orders import ExecutionReport, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from logos_core.orders import OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from logos_core.records import AttemptOutcome, Claim, LedgerIdentity
+from logos_core.reports import ExecutionReport
 from logos_core.testing import scripted
 
 OWNER = LedgerIdentity(venue=scripted.NAME, environment="simulator", account_id=scripted.ACCOUNT)

@@ -28,7 +28,6 @@ from attrs import evolve
 
 from logos_core import Adapter, Order, StreamConfig
 from logos_core.cli.output import columned
-from logos_core.orders import plain
 from logos_core.rails.idempotency import PREFIX
 from logos_core.streaming import Listener
 from logos_core.testing.exchange import Exchange, Refusal
@@ -37,6 +36,7 @@ from logos_core.testing.rehearsal.scenario import price_at, unit_of
 from logos_core.testing.rehearsal.simulator import application
 from logos_core.testing.server import LoopbackServer
 from logos_core.testing.streaming import StreamFault, StreamPlan
+from logos_core.values import plain
 from logos_core.venues import declaration
 
 CHANCES = {

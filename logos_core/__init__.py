@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         AuditError,
         ChainBrokenError,
         ConfigurationError,
+        InvalidOrderError,
         LedgerAdoptionError,
         LedgerError,
         LogosError,
@@ -30,28 +31,15 @@ if TYPE_CHECKING:
         VenueUnavailableError,
     )
     from logos_core.hookspecs import Found, NotSeen, OrderReference
-    from logos_core.orders import (
-        Execution,
-        ExecutionKind,
-        ExecutionReport,
-        Fee,
-        Instrument,
-        InvalidOrderError,
-        Order,
-        OrderClass,
-        OrderStatus,
-        OrderType,
-        Side,
-        StopLoss,
-        TakeProfit,
-        TimeInForce,
-    )
+    from logos_core.instruments import Instrument
+    from logos_core.orders import Order, OrderClass, OrderStatus, OrderType, Side, StopLoss, TakeProfit, TimeInForce
     from logos_core.positions import Book, DayResult, InstrumentPosition
     from logos_core.rails.idempotency import IdempotentCache
     from logos_core.rails.rate_limit import RateLimiter
     from logos_core.rails.retry import RetryConfig
     from logos_core.reconciliation import ReconciliationReport
     from logos_core.replacing import ReplaceEnding, ReplaceReport
+    from logos_core.reports import Execution, ExecutionKind, ExecutionReport, Fee
     from logos_core.streaming import StreamConfig, StreamState
 
 __version__ = "0.1.0"
@@ -113,6 +101,7 @@ _HOMES = {
         "AuditError",
         "ChainBrokenError",
         "ConfigurationError",
+        "InvalidOrderError",
         "LedgerAdoptionError",
         "LedgerError",
         "LogosError",
@@ -133,13 +122,8 @@ _HOMES = {
         "NotSeen",
         "OrderReference",
     ),
+    "logos_core.instruments": ("Instrument",),
     "logos_core.orders": (
-        "Execution",
-        "ExecutionKind",
-        "ExecutionReport",
-        "Fee",
-        "Instrument",
-        "InvalidOrderError",
         "Order",
         "OrderClass",
         "OrderStatus",
@@ -159,6 +143,7 @@ _HOMES = {
     "logos_core.rails.retry": ("RetryConfig",),
     "logos_core.reconciliation": ("ReconciliationReport",),
     "logos_core.replacing": ("ReplaceEnding", "ReplaceReport"),
+    "logos_core.reports": ("Execution", "ExecutionKind", "ExecutionReport", "Fee"),
     "logos_core.streaming": ("StreamConfig", "StreamState"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -25,7 +25,7 @@ from logos_core.holdings import Compared
 from logos_core.hookspecs import Found, NotSeen, OrderReference, ReconcileRequest, VenueIdentity
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import WORKING, IntentState
-from logos_core.orders import ExecutionReport, Number, Order, Replacement
+from logos_core.orders import Order, Replacement
 from logos_core.parts import Parts
 from logos_core.positions import Book
 from logos_core.rails.idempotency import PREFIX
@@ -43,10 +43,12 @@ from logos_core.reconciliation import (
 from logos_core.records import Recorded
 from logos_core.recovery import RecoveryReport, recover
 from logos_core.replacing import ReplaceReport, Replacing
+from logos_core.reports import ExecutionReport
 from logos_core.resolution import Standing
 from logos_core.runs import write_json
 from logos_core.streaming import Listener, StreamConfig
 from logos_core.submission import Submission
+from logos_core.values import Number
 from logos_core.venues import VenueAskError
 
 CLOSE_WAIT_S = 60.0

@@ -8,9 +8,9 @@ prefix. Where a venue lists nothing without a symbol, the same holds symbol by s
 from logos_core.errors import LedgerAdoptionError
 from logos_core.hookspecs import ReconcileRequest, VenueSnapshot
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.orders import ExecutionReport
 from logos_core.rails.idempotency import PREFIX
 from logos_core.rails.rate_limit import RateLimiter
+from logos_core.reports import ExecutionReport
 from logos_core.venues import BoundVenue
 
 

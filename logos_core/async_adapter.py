@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from logos_core.adapter import Adapter
 from logos_core.hookspecs import Found, NotSeen, OrderReference
-from logos_core.orders import ExecutionReport, Number, Order
+from logos_core.orders import Order
 from logos_core.positions import Book
 from logos_core.reconciliation import ReconciliationReport
 from logos_core.recovery import RecoveryReport
 from logos_core.replacing import ReplaceReport
+from logos_core.reports import ExecutionReport
 from logos_core.streaming import Listener, StreamConfig
+from logos_core.values import Number
 
 if TYPE_CHECKING:  # a program without it must not load it
     from asyncio import AbstractEventLoop

@@ -26,9 +26,9 @@ from logos_core.hookspecs import UnknownSymbolError
 from logos_core.ledger import codec
 from logos_core.ledger.executed import ASSETS, assets_text
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.orders import Execution, ExecutionKind
 from logos_core.parts import Parts
 from logos_core.positions import Account, Assets, Book, DayResult, day_result, frozen_book
+from logos_core.reports import Execution, ExecutionKind
 from logos_core.venues import VenueAskError
 
 KEPT = "book"

@@ -17,8 +17,8 @@ from attrs import evolve
 from logos_core import endings
 from logos_core.errors import LedgerError
 from logos_core.hookspecs import NotSeen, OrderReference
-from logos_core.orders import ExecutionReport, mismatches
 from logos_core.parts import Parts
+from logos_core.reports import ExecutionReport, mismatches
 from logos_core.submission import evidence
 from logos_core.venues import Reply, VenueAskError
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from logos_core.hookspecs import OrderReference
-    from logos_core.orders import ExecutionReport
+    from logos_core.reports import ExecutionReport
 
 
 class LogosError(Exception):
@@ -62,6 +62,13 @@ class OrderDeniedError(LogosError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(f"{message} [{reason}]")
         self.reason = reason
+
+
+class InvalidOrderError(OrderDeniedError, ValueError):
+    """The order cannot mean anything. Correct the field that the message names; nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ORDER_INVALID", message)
 
 
 class OrderConflictError(LogosError):

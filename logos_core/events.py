@@ -18,7 +18,7 @@ from typing import Any
 from attrs import frozen
 
 from logos_core.errors import ChainBrokenError
-from logos_core.orders import aware, plain
+from logos_core.values import aware, plain
 
 GENESIS = hashlib.sha256(b"logos event chain 1").digest()
 """What the first event of a session follows."""

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from attrs import evolve
 
-from logos_core.orders import Execution, ExecutionKind, ExecutionReport
+from logos_core.reports import Execution, ExecutionKind, ExecutionReport
 
 Key = tuple[str, str]
 """Symbol and execution id: what a venue never gives twice."""

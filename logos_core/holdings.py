@@ -21,8 +21,8 @@ from attrs import field, frozen
 from logos_core.capabilities import PositionKind, PositionView
 from logos_core.events import moment, one_spelling
 from logos_core.hookspecs import Position
-from logos_core.orders import plain
 from logos_core.positions import Assets, Book
+from logos_core.values import plain
 
 _ZERO = Decimal(0)
 Holdings = Mapping[str, Decimal]

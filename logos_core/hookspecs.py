@@ -15,7 +15,9 @@ from typing import Any, Protocol
 import pluggy
 from attrs import field, frozen
 
-from logos_core.orders import Execution, ExecutionReport, Instrument, Order, OrderRequest
+from logos_core.instruments import Instrument
+from logos_core.orders import Order, OrderRequest
+from logos_core.reports import Execution, ExecutionReport
 
 PROJECT = "logos"
 

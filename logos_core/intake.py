@@ -16,8 +16,8 @@ from typing import Any
 from logos_core.executions import traded
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import IntentState
-from logos_core.orders import Execution, ExecutionReport
 from logos_core.records import Recorded
+from logos_core.reports import Execution, ExecutionReport
 
 WAITING_MAX = 100
 """How many reports of one intent wait for it to have landed: the latest, each of which says all that the earlier ones said."""

@@ -1,30 +1,19 @@
-"""What is ordered, and what the venue says of it.
+"""What is ordered: an order as a caller decides it, its replacement, and the request that the venue will see.
 
-Values only: frozen, Decimal for every quantity and price, aware UTC for every time. A float is refused by type, because by the time
-it arrives it has already lost what the caller meant.
+Values only: frozen, Decimal for every quantity and price, aware UTC for every time.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Protocol, Self, TypedDict, TypeVar, Unpack
 
-from attrs import evolve, field, fields, frozen
+from attrs import field, fields, frozen
 
-from logos_core.errors import OrderDeniedError
-
-E = TypeVar("E", bound=StrEnum)
-
-Number = Decimal | int | str
-"""What the public API takes for a quantity or a price."""
-
-MAX_DIGITS = 40
-"""More digits than any venue's grid; a longer number is a mistake, and it would cost the arithmetic its exactness."""
-
-MAX_TEXT = 200
-"""The longest symbol, intent id or label we accept."""
+from logos_core.errors import InvalidOrderError
+from logos_core.values import Number, aware, choice, plain, positive, positive_or_none, printable
 
 
 class Side(StrEnum):
@@ -89,99 +78,16 @@ class OrderStatus(StrEnum):
 _FINAL = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
 
 
-class InvalidOrderError(OrderDeniedError, ValueError):
-    """The order cannot mean anything. Correct the field that the message names; nothing was sent."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("ORDER_INVALID", message)
-
-
-def exact(name: str, value: object) -> Decimal:
-    """Return a caller's number as a Decimal, or say what is wrong with it.
-
-    Raises:
-        TypeError: for a float or anything that is not a Decimal, int or str.
-        InvalidOrderError: for text that is no number, NaN, infinity, or more than `MAX_DIGITS` digits.
-    """
-    if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
-        kind = type(value).__name__
-        raise TypeError(f"{name} is {value!r}, a {kind}; give a Decimal, an int or a str such as '0.01'")
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise InvalidOrderError(f"{name} is {value!r}, which is not a number; give one such as '0.01'") from None
-    if not number.is_finite():
-        raise InvalidOrderError(f"{name} is {value}; it must be a finite number")
-    _, digits, exponent = number.as_tuple()
-    if len(digits) > MAX_DIGITS or abs(int(exponent)) > MAX_DIGITS:
-        raise InvalidOrderError(f"{name} is {str(value)[:60]}, more than {MAX_DIGITS} digits; give fewer")
-    return number
-
-
-def plain(number: Decimal) -> str:
-    """Return the one spelling of a number: no exponent, no trailing zeros.
-
-    >>> plain(Decimal("1E+2")), plain(Decimal("0.10"))
-    ('100', '0.1')
-    """
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def tidy(number: Decimal) -> Decimal:
-    """Return a venue's number without trailing zeros, so that a report is the same now and when it is read back."""
-    given: object = number  # a plugin may hand over anything
-    return Decimal(plain(number)) if isinstance(given, Decimal) and given.is_finite() else number
-
-
-def _tidy_or_none(number: Decimal | None) -> Decimal | None:
-    return None if number is None else tidy(number)
-
-
-def _positive(name: str, value: object) -> Decimal:
-    number = exact(name, value)
-    if number <= 0:
-        raise InvalidOrderError(f"{name} is {value}; it must be greater than zero")
-    return number
-
-
-def _positive_or_none(name: str, value: object) -> Decimal | None:
-    return None if value is None else _positive(name, value)
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r}, a {type(value).__name__}; give a str")
-    if not value.strip() or value != value.strip() or len(value) > MAX_TEXT or not value.isprintable():
-        raise InvalidOrderError(f"{name} is {value[:60]!r}; give 1 to {MAX_TEXT} printable characters without spaces at the ends")
-    return value
-
-
-def _choice(name: str, kind: type[E], value: object) -> E:
-    try:
-        return kind(value)  # type: ignore[arg-type]
-    except ValueError:
-        allowed = ", ".join(member.value for member in kind)
-        raise InvalidOrderError(f"{name} is {value!r}; allowed: {allowed}") from None
-
-
-def aware(name: str, value: datetime) -> datetime:
-    """Return the time if it is aware and UTC; a naive time is a mistake in the program."""
-    if value.utcoffset() != timedelta(0):
-        raise TypeError(f"{name} is {value!r}; it must be an aware UTC time")
-    return value
-
-
 def _take_profit_price(value: Number) -> Decimal:
-    return _positive("take_profit.price", value)
+    return positive("take_profit.price", value)
 
 
 def _stop_price(value: Number) -> Decimal:
-    return _positive("stop_loss.stop_price", value)
+    return positive("stop_loss.stop_price", value)
 
 
 def _stop_loss_price(value: Number | None) -> Decimal | None:
-    return _positive_or_none("stop_loss.price", value)
+    return positive_or_none("stop_loss.price", value)
 
 
 @frozen
@@ -442,14 +348,14 @@ def _checked(
     time_in_force = given.get("time_in_force") or (None if expires_at is None else TimeInForce.GTD)
     numbers = ("quantity", "notional", "price", "stop_price", "trail_amount", "trail_percent")
     flags = ("post_only", "reduce_only", "one_cancels_other", "round_to_grid")
-    checked: dict[str, Any] = {name: _positive_or_none(name, given.get(name)) for name in numbers}
+    checked: dict[str, Any] = {name: positive_or_none(name, given.get(name)) for name in numbers}
     checked |= {name: given.get(name) is True for name in flags}
     order = cls(
-        symbol=_text("symbol", symbol),
-        side=_choice("side", Side, side),
+        symbol=printable("symbol", symbol),
+        side=choice("side", Side, side),
         order_type=order_type,
-        intent_id=_text("intent_id", intent_id),
-        time_in_force=None if time_in_force is None else _choice("time_in_force", TimeInForce, time_in_force),
+        intent_id=printable("intent_id", intent_id),
+        time_in_force=None if time_in_force is None else choice("time_in_force", TimeInForce, time_in_force),
         expires_at=None if expires_at is None else aware("expires_at", expires_at),
         take_profit=_leg(TakeProfit, given.get("take_profit")),
         stop_loss=_leg(StopLoss, given.get("stop_loss")),
@@ -556,10 +462,10 @@ class Replacement:
     ) -> Self:
         """Decide that an order goes on with these numbers; what is left out stays as it is."""
         given = {"quantity": quantity, "price": price, "stop_price": stop_price}
-        numbers: dict[str, Any] = {name: _positive_or_none(name, value) for name, value in given.items()}
+        numbers: dict[str, Any] = {name: positive_or_none(name, value) for name, value in given.items()}
         if not any(numbers.values()):
             raise InvalidOrderError("nothing is to change; give quantity, price or stop_price")
-        return cls(replaces=replaces, symbol=symbol, intent_id=_text("intent_id", intent_id), **numbers)
+        return cls(replaces=replaces, symbol=symbol, intent_id=printable("intent_id", intent_id), **numbers)
 
     def payload(self) -> dict[str, str | None]:
         """Return what makes two replacements the same decision, in one spelling."""
@@ -609,215 +515,3 @@ def changed_order(request: OrderRequest, replacement: Replacement, quantity: Dec
     )
     _refuse(_contradiction(order))
     return order
-
-
-@frozen(kw_only=True)
-class PriceBand:
-    """The price tick that holds from a price upwards."""
-
-    at_least: Decimal
-    tick: Decimal
-
-
-@frozen(kw_only=True)
-class Instrument:
-    """The grid an order must lie on, as the venue states it.
-
-    Attributes:
-        symbol: as the venue's SDK spells it.
-        base_asset: what is bought or sold.
-        quote_asset: what it is paid with.
-        price_bands: price ticks by price, ascending; the first must start at zero.
-        quantity_step: the smallest difference between two quantities.
-        min_quantity: the smallest quantity.
-        max_quantity: the largest, if the venue has one.
-        min_notional: the smallest price times quantity, if the venue has one.
-        times_in_force: what this instrument allows where it is narrower than the venue; the first is the default.
-    """
-
-    symbol: str
-    base_asset: str
-    quote_asset: str
-    price_bands: tuple[PriceBand, ...]
-    quantity_step: Decimal
-    min_quantity: Decimal
-    max_quantity: Decimal | None = None
-    min_notional: Decimal | None = None
-    times_in_force: Mapping[OrderType, tuple[TimeInForce, ...]] = field(factory=dict)
-
-    def tick_at(self, price: Decimal) -> Decimal:
-        """Return the price tick that holds at this price."""
-        return max((band for band in self.price_bands if band.at_least <= price), key=lambda band: band.at_least).tick
-
-
-@frozen(kw_only=True)
-class Fee:
-    """What an execution cost; negative for a rebate."""
-
-    amount: Decimal = field(converter=tidy)
-    asset: str
-
-
-class ExecutionKind(StrEnum):
-    """What the venue tells of a trade: that it happened, that its numbers were wrong, or that it does not count."""
-
-    TRADE = "trade"
-    CORRECTION = "correction"
-    BUST = "bust"
-
-
-def _refers_rightly(execution: "Execution", _attribute: object, refers_to: str | None) -> None:
-    if (execution.kind is ExecutionKind.TRADE) != (refers_to is None):
-        raise ValueError(f"execution {execution.execution_id} is a {execution.kind.value} and refers to {refers_to}")
-
-
-@frozen(kw_only=True)
-class Execution:
-    """One trade of one order, or what became of one; told apart by the venue's own id.
-
-    Attributes:
-        execution_id: the venue's id, unique for the account. A correction and a bust have ids of their own.
-        client_order_id: None where the venue does not repeat it; `venue_order_id` then leads to the order.
-        quantity: of the trade; a correction states quantity, price and fees anew. Those of a bust mean nothing.
-        kind: a trade, or what replaces one (correction) or removes one (bust). `executions.effective` tells what stands.
-        refers_to: the id of what is corrected or busted, be it the trade or an earlier correction of it; None for a trade.
-    """
-
-    execution_id: str
-    venue_order_id: str
-    client_order_id: str | None
-    symbol: str
-    side: Side
-    quantity: Decimal = field(converter=tidy)
-    price: Decimal = field(converter=tidy)
-    fees: tuple[Fee, ...]
-    executed_at: datetime = field(validator=lambda _self, attribute, value: aware(attribute.name, value))
-    kind: ExecutionKind = ExecutionKind.TRADE
-    refers_to: str | None = field(default=None, validator=_refers_rightly)
-
-
-@frozen(kw_only=True)
-class ExecutionReport:
-    """What the venue says of one order at one time.
-
-    Attributes:
-        client_order_id: the id we gave it; None for an order that carries none.
-        venue_order_id: the venue's id.
-        quantity: what was ordered; None for an order by notional while the venue does not say.
-        price: the limit; None for an order without one.
-        time_in_force: None where the venue does not say.
-        filled_quantity: what was traded so far.
-        average_price: of what was traded; None while nothing was.
-        stop_price: where it triggers; of a trailing stop, where it stands now.
-        trail_amount: how far a trailing stop follows, in units of the quote asset.
-        trail_percent: the same, in percent.
-        notional: what was ordered, in units of the quote asset, where it was not ordered by quantity.
-        leg_of: the client order id of the order whose leg this is, where the venue tells.
-        replaced_by: the venue's id of the order that took this one's place, where the venue tells.
-        legs: the legs of a linked order, as far as the venue shows them.
-        executions: the trades the answer itself carried, or, of a report that is on record, what stands of all that were told.
-        venue_time: when the venue says this was so.
-        raw: the venue's own answer, without secrets.
-    """
-
-    client_order_id: str | None
-    venue_order_id: str
-    symbol: str
-    side: Side
-    order_type: OrderType
-    quantity: Decimal | None = field(converter=_tidy_or_none)
-    price: Decimal | None = field(converter=_tidy_or_none)
-    time_in_force: TimeInForce | None
-    status: OrderStatus
-    filled_quantity: Decimal = field(converter=tidy)
-    average_price: Decimal | None = field(converter=_tidy_or_none)
-    stop_price: Decimal | None = field(default=None, converter=_tidy_or_none)
-    trail_amount: Decimal | None = field(default=None, converter=_tidy_or_none)
-    trail_percent: Decimal | None = field(default=None, converter=_tidy_or_none)
-    notional: Decimal | None = field(default=None, converter=_tidy_or_none)
-    leg_of: str | None = None
-    replaced_by: str | None = None
-    legs: "tuple[ExecutionReport, ...]" = ()
-    executions: tuple[Execution, ...] = ()
-    venue_time: datetime | None = None
-    raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
-
-    @property
-    def leaves_quantity(self) -> Decimal | None:
-        """Return what may still trade: nothing once the order is final; None where the venue does not say, as for an order by notional."""
-        if self.status.is_final:
-            return Decimal(0)
-        return None if self.quantity is None else self.quantity - self.filled_quantity
-
-    @property
-    def fees(self) -> tuple[Fee, ...]:
-        """Return what the known executions cost, summed per asset."""
-        return total_fees(self.executions)
-
-    def with_executions(self, executions: tuple[Execution, ...]) -> Self:
-        """Return the report with the executions that are on record."""
-        return evolve(self, executions=executions)
-
-
-def total_fees(executions: tuple[Execution, ...]) -> tuple[Fee, ...]:
-    """Return the fees of some executions, one sum per asset."""
-    sums: dict[str, Decimal] = {}
-    for execution in executions:
-        for fee in execution.fees:
-            sums[fee.asset] = sums.get(fee.asset, Decimal(0)) + fee.amount
-    return tuple(Fee(amount=amount, asset=asset) for asset, amount in sorted(sums.items()))
-
-
-def mismatches(request: OrderRequest, report: ExecutionReport) -> list[str]:
-    """Return in what a venue's answer is not about the order that was sent; empty when it is."""
-    pairs: dict[str, tuple[Any, Any]] = {
-        "client_order_id": (request.client_order_id, report.client_order_id),
-        "symbol": (request.symbol, report.symbol),
-        "side": (request.side, report.side),
-        "order_type": (request.order_type, report.order_type),
-        "price": (request.price, report.price),
-        "trail_amount": (request.trail_amount, report.trail_amount),
-        "trail_percent": (request.trail_percent, report.trail_percent),
-        "notional": (request.notional, report.notional),
-    }
-    if request.quantity is not None:  # the venue finds the quantity of an order by notional
-        pairs["quantity"] = (request.quantity, report.quantity)
-    if request.order_type is not OrderType.TRAILING_STOP:  # whose stop price moves
-        pairs["stop_price"] = (request.stop_price, report.stop_price)
-    if report.time_in_force is not None:
-        pairs["time_in_force"] = (request.time_in_force, report.time_in_force)
-    if report.legs:
-        exits = request.side if request.order_class is OrderClass.OCO else request.side.opposite
-        pairs["side of the legs"] = (exits.value, "/".join(sorted({leg.side.value for leg in report.legs})))
-        pairs["legs"] = (
-            _wanted_legs(request),
-            {leg for shown in report.legs if shown.replaced_by is None and (leg := _prices(shown))},
-        )
-    found = [f"{name}: sent {spoken(sent)}, answered {spoken(said)}" for name, (sent, said) in pairs.items() if sent != said]
-    if report.filled_quantity < 0 or (report.quantity is not None and report.filled_quantity > report.quantity):
-        found.append(f"filled_quantity: {spoken(report.filled_quantity)} of {spoken(report.quantity)}")
-    return found
-
-
-def _wanted_legs(request: OrderRequest) -> set[tuple[str, ...]]:
-    """Return the legs of a linked order as (name, prices)."""
-    legs: set[tuple[str, ...]] = set()
-    if request.take_profit is not None:
-        legs.add(("take_profit", plain(request.take_profit.price)))
-    if request.stop_loss is not None:
-        limit = request.stop_loss.price
-        legs.add(("stop_loss", plain(request.stop_loss.stop_price), *([] if limit is None else [plain(limit)])))
-    return legs
-
-
-def _prices(leg: ExecutionReport) -> tuple[str, ...]:
-    """Return a reported leg as (name, prices); a trailing one has no price to compare."""
-    prices = [plain(price) for price in (leg.stop_price, leg.price) if price is not None]
-    if leg.order_type is OrderType.TRAILING_STOP:
-        return ()
-    return ("take_profit" if leg.order_type is OrderType.LIMIT else "stop_loss", *prices)
-
-
-def spoken(value: object) -> str:
-    """Return a value as people read it."""
-    return plain(value) if isinstance(value, Decimal) else str(value)

@@ -23,7 +23,9 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from attrs import define, field, frozen
 
 from logos_core.executions import effective, key_of
-from logos_core.orders import Execution, Fee, Side, tidy
+from logos_core.orders import Side
+from logos_core.reports import Execution, Fee
+from logos_core.values import tidy
 
 SHARE_DIGITS = 20
 """Digits behind the point of a share of the cost: more than any asset has."""

@@ -18,8 +18,9 @@ from attrs import frozen
 
 from logos_core.holdings import PositionDifference
 from logos_core.hookspecs import VenueSnapshot
-from logos_core.orders import ExecutionReport, spoken
 from logos_core.records import Overfill, Recorded
+from logos_core.reports import ExecutionReport
+from logos_core.values import spoken
 
 
 class Agreement(StrEnum):

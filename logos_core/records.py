@@ -14,7 +14,9 @@ from attrs import frozen
 from logos_core.events import Heads
 from logos_core.hookspecs import OrderReference, PreparedOrder, VenueSnapshot
 from logos_core.lifecycle import IntentState
-from logos_core.orders import Decision, ExecutionReport, OrderRequest, plain
+from logos_core.orders import Decision, OrderRequest
+from logos_core.reports import ExecutionReport
+from logos_core.values import plain
 
 
 class AttemptOutcome(StrEnum):

@@ -32,14 +32,16 @@ from logos_core.errors import (
 from logos_core.executions import filled
 from logos_core.hookspecs import Found
 from logos_core.lifecycle import UNSETTLED, IntentState
-from logos_core.orders import ExecutionReport, OrderClass, OrderStatus, Replacement, changed_order, plain
+from logos_core.orders import OrderClass, OrderStatus, Replacement, changed_order
 from logos_core.parts import Parts
 from logos_core.rails.idempotency import same_decision
 from logos_core.rails.replace import is_native
 from logos_core.records import ClaimLostError, Recorded
 from logos_core.recovery import is_abandoned
+from logos_core.reports import ExecutionReport
 from logos_core.resolution import Standing
 from logos_core.submission import MAX_REREADS, Sending, Submission
+from logos_core.values import plain
 
 MAX_CHAIN = 1_000
 """How many replacements of one order are followed back."""

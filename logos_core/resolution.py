@@ -15,10 +15,10 @@ from logos_core.errors import LedgerError, PluginContractError
 from logos_core.events import stamp
 from logos_core.hookspecs import Found, NotSeen, OrderReference
 from logos_core.lifecycle import UNSETTLED, IntentState
-from logos_core.orders import mismatches
 from logos_core.rails.absence import Absence, AbsencePolicy, conclude, conclude_replacement
 from logos_core.rails.rate_limit import RateLimiter
 from logos_core.records import AttemptOutcome, Ledger, Recorded
+from logos_core.reports import mismatches
 from logos_core.venues import BoundVenue, VenueAskError
 
 LOOKUPS = 3

@@ -11,8 +11,8 @@ from logos_core.clock import Clock
 from logos_core.errors import LogosError, PluginContractError
 from logos_core.hookspecs import BadAnswerError, Inlet, StreamStoppedError
 from logos_core.intake import Intake
-from logos_core.orders import Execution, ExecutionReport
 from logos_core.pulse import Need, Pulse
+from logos_core.reports import Execution, ExecutionReport
 
 Tell = Callable[[tuple[Need, ...], str | None], None]
 """Takes note of something heard: why the venue must be asked, if it must, and what is wrong, if anything is."""

@@ -39,14 +39,16 @@ from logos_core.hookspecs import (
     UnknownSymbolError,
     UnsupportedOrderError,
 )
+from logos_core.instruments import Instrument
 from logos_core.lifecycle import IntentState
-from logos_core.orders import Decision, ExecutionReport, Instrument, Order, OrderRequest, OrderStatus, mismatches
+from logos_core.orders import Decision, Order, OrderRequest, OrderStatus
 from logos_core.parts import Parts
 from logos_core.rails import features, grid
 from logos_core.rails.idempotency import Verdict
 from logos_core.rails.retry import SEND_WITHIN, further_attempts
 from logos_core.records import AttemptOutcome, Claim, ClaimLostError, Denial, Recorded
 from logos_core.recovery import is_abandoned, settle_one
+from logos_core.reports import ExecutionReport, mismatches
 from logos_core.resolution import Resolution, Standing
 from logos_core.venues import Reply, VenueAskError
 from logos_core.wire import Gate, GateClosedError

@@ -43,7 +43,9 @@ from logos_core.hookspecs import (
     VenueSnapshot,
     taking,
 )
-from logos_core.orders import ExecutionReport, Instrument, OrderRequest
+from logos_core.instruments import Instrument
+from logos_core.orders import OrderRequest
+from logos_core.reports import ExecutionReport
 from logos_core.secrets import Secret
 from logos_core.wire import Gate, Wire, WireRecord
 

@@ -11,8 +11,8 @@ from attrs import frozen
 from generating.tables import NOTICE, MissingWordsError, code
 from logos_core import venues
 from logos_core.home import folder_name
-from logos_core.orders import plain
 from logos_core.testing.rehearsal.scenario import price_at, unit_of
+from logos_core.values import plain
 from logos_core.venues import InstalledVenue, VenueDeclaration
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,10 @@ from typing import Any
 
 from logos_core.executions import effective
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.orders import Execution, ExecutionKind, Side, plain, total_fees
+from logos_core.orders import Side
 from logos_core.records import Recorded
+from logos_core.reports import Execution, ExecutionKind, total_fees
+from logos_core.values import plain
 
 
 def body(ledger: SqliteLedger, recorded: Recorded) -> dict[str, Any]:

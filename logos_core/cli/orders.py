@@ -11,8 +11,8 @@ from logos_core.cli.opening import session_for
 from logos_core.cli.options import Json, PresetArgument
 from logos_core.cli.output import emit
 from logos_core.cli.words import replace_body, replace_text, report_body, report_line
-from logos_core.errors import ConfigurationError
-from logos_core.orders import InvalidOrderError, Order, StopLoss
+from logos_core.errors import ConfigurationError, InvalidOrderError
+from logos_core.orders import Order, StopLoss
 from logos_core.replacing import ReplaceEnding
 
 Quantity = Annotated[

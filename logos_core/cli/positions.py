@@ -16,9 +16,9 @@ from logos_core.cli.options import Json
 from logos_core.cli.output import emit_table
 from logos_core.cli.reading import OptionalPreset
 from logos_core.errors import ConfigurationError
-from logos_core.orders import plain
 from logos_core.positions import Book, DayResult, InstrumentPosition
 from logos_core.records import LedgerIdentity
+from logos_core.values import plain
 
 _Books = list[tuple[LedgerIdentity, Book]]
 Rows = list[tuple[str, ...]]

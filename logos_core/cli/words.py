@@ -8,9 +8,10 @@ from typing import Any
 from logos_core.events import StoredEvent, moment
 from logos_core.home import Home
 from logos_core.lifecycle import IntentState
-from logos_core.orders import ExecutionReport, plain
 from logos_core.records import Recorded
 from logos_core.replacing import ReplaceReport
+from logos_core.reports import ExecutionReport
+from logos_core.values import plain
 
 S = IntentState
 ZERO = Decimal(0)

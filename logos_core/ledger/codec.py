@@ -7,19 +7,8 @@ from operator import attrgetter
 from typing import Any
 
 from logos_core.events import Heads, moment, one_spelling
-from logos_core.orders import (
-    Execution,
-    ExecutionKind,
-    ExecutionReport,
-    Fee,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    Side,
-    StopLoss,
-    TakeProfit,
-    TimeInForce,
-)
+from logos_core.orders import OrderRequest, OrderStatus, OrderType, Side, StopLoss, TakeProfit, TimeInForce
+from logos_core.reports import Execution, ExecutionKind, ExecutionReport, Fee
 
 
 def dump(body: Mapping[str, Any]) -> str:

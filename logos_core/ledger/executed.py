@@ -13,9 +13,10 @@ from attrs import evolve, frozen
 from logos_core.executions import traded
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
-from logos_core.orders import Execution, plain
 from logos_core.positions import Assets
 from logos_core.records import Overfill
+from logos_core.reports import Execution
+from logos_core.values import plain
 
 OVERFILLED = "overfilled:"
 RELINKED = "relinked:"

@@ -11,8 +11,8 @@ from typing import Any
 
 from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
-from logos_core.orders import ExecutionReport
 from logos_core.records import Familiarity
+from logos_core.reports import ExecutionReport
 
 AT_ONCE = 1_000
 _ON_RECORD = (

@@ -16,8 +16,8 @@ from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
 from logos_core.ledger.executed import Executed
 from logos_core.lifecycle import IntentState
-from logos_core.orders import Execution, ExecutionReport
 from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded, Segment
+from logos_core.reports import Execution, ExecutionReport
 
 EVENTS_AT_ONCE = 1_000
 """How many events are in memory at once while a ledger is read from end to end."""

@@ -31,7 +31,7 @@ from logos_core.ledger.executed import RELINKED, Filling, overfill_text
 from logos_core.ledger.familiar import familiarity
 from logos_core.ledger.reading import LedgerReader
 from logos_core.lifecycle import CONTRADICTIONS, MAY_ATTEMPT, TABLE, IllegalMoveError, IntentState, Move, advance, move_of
-from logos_core.orders import Decision, Execution, ExecutionReport, OrderClass, OrderStatus, mismatches
+from logos_core.orders import Decision, OrderClass, OrderStatus
 from logos_core.records import (
     AttemptOutcome,
     Claim,
@@ -42,6 +42,7 @@ from logos_core.records import (
     Recorded,
     Segment,
 )
+from logos_core.reports import Execution, ExecutionReport, mismatches
 
 R = TypeVar("R")
 

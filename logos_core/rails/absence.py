@@ -20,7 +20,8 @@ from attrs import frozen
 
 from logos_core.capabilities import Capabilities, ExpiryKind, Uniqueness
 from logos_core.hookspecs import NotSeen
-from logos_core.orders import ExecutionReport, OrderStatus
+from logos_core.orders import OrderStatus
+from logos_core.reports import ExecutionReport
 
 CLOCK_MARGIN = timedelta(seconds=2)
 """How far two clocks may differ without us knowing."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from logos_core.capabilities import Capabilities, Features, TimesInForce
-from logos_core.orders import Instrument, Order, OrderClass, OrderType, TimeInForce
+from logos_core.instruments import Instrument
+from logos_core.orders import Order, OrderClass, OrderType, TimeInForce
 from logos_core.records import Denial
 
 _PLAIN = ("post_only", "reduce_only", "notional", "trail_amount", "trail_percent")

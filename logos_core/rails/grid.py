@@ -11,18 +11,11 @@ from typing import Any
 
 from attrs import evolve
 
-from logos_core.orders import (
-    Instrument,
-    InvalidOrderError,
-    Order,
-    OrderRequest,
-    Side,
-    StopLoss,
-    TakeProfit,
-    TimeInForce,
-    plain,
-)
+from logos_core.errors import InvalidOrderError
+from logos_core.instruments import Instrument
+from logos_core.orders import Order, OrderRequest, Side, StopLoss, TakeProfit, TimeInForce
 from logos_core.records import Denial
+from logos_core.values import plain
 
 EXACT = Context(prec=200)
 """Enough digits for any quotient of two numbers of `orders.MAX_DIGITS`, so that nothing here is ever rounded but on purpose."""

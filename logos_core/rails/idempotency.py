@@ -19,8 +19,10 @@ from enum import StrEnum
 from logos_core.capabilities import IdProfile
 from logos_core.errors import OrderConflictError, PluginContractError
 from logos_core.lifecycle import IntentState
-from logos_core.orders import ExecutionReport, Order, OrderType, plain
+from logos_core.orders import Order, OrderType
 from logos_core.records import Ledger, Recorded
+from logos_core.reports import ExecutionReport
+from logos_core.values import plain
 
 PREFIX = "lgs"
 """What every client order id of ours begins with: a venue order that bears it and has no row is ours and unaccounted for."""

@@ -8,7 +8,8 @@ from attrs import frozen
 
 from logos_core.capabilities import Capabilities, ReplaceKind
 from logos_core.executions import filled
-from logos_core.orders import ExecutionReport, OrderClass, OrderRequest
+from logos_core.orders import OrderClass, OrderRequest
+from logos_core.reports import ExecutionReport
 
 
 @frozen(kw_only=True)

@@ -10,7 +10,8 @@ from attrs import evolve
 
 from logos_core.capabilities import Capabilities, Replace, ReplaceKind
 from logos_core.hookspecs import Category, Classification, Operation, OrderReference, Outcome, PreparedOrder, venue_hook
-from logos_core.orders import Execution, ExecutionReport, OrderRequest, OrderStatus, OrderType
+from logos_core.orders import OrderRequest, OrderStatus, OrderType
+from logos_core.reports import Execution, ExecutionReport
 from logos_core.testing import scripted
 from logos_core.testing.scripted import ScriptedError, ScriptedVenue, Step
 from logos_core.wire import Answer

@@ -53,18 +53,9 @@ from logos_core.hookspecs import (
     View,
     venue_hook,
 )
+from logos_core.instruments import Instrument, PriceBand
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.orders import (
-    Execution,
-    ExecutionReport,
-    Fee,
-    Instrument,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    PriceBand,
-    TimeInForce,
-)
+from logos_core.orders import OrderRequest, OrderStatus, OrderType, TimeInForce
 from logos_core.parts import Parts
 from logos_core.rails.absence import AbsencePolicy
 from logos_core.rails.idempotency import IdempotentCache
@@ -74,6 +65,7 @@ from logos_core.rails.replace import ReplacePolicy
 from logos_core.rails.retry import RetryConfig
 from logos_core.records import LedgerIdentity
 from logos_core.recovery import recover
+from logos_core.reports import Execution, ExecutionReport, Fee
 from logos_core.resolution import Resolver
 from logos_core.venues import BoundVenue, Host, SdkRange, VenueDeclaration, VenueSettings, bind
 from logos_core.wire import Answer, Wire, WireRecord

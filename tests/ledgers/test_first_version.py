@@ -22,8 +22,8 @@ from logos_core.clock import ManualClock, SystemClock
 from logos_core.ledger import codec
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import IntentState as S
-from logos_core.orders import ExecutionReport
 from logos_core.reconciliation import Agreement
+from logos_core.reports import ExecutionReport
 from logos_core.testing import scripted
 from logos_core.testing.scripted import ScriptedVenue
 from tests.ledgers.loading import FIRST_VERSION, load, move_in, order_of, then, told

@@ -10,9 +10,11 @@ from decimal import Decimal
 import pytest
 
 from logos_core import Order, OrderDeniedError, OrderRejectedError
+from logos_core.errors import InvalidOrderError
 from logos_core.hookspecs import Found
-from logos_core.orders import InvalidOrderError, OrderStatus, OrderType, TimeInForce, mismatches
+from logos_core.orders import OrderStatus, OrderType, TimeInForce
 from logos_core.reconciliation import Agreement
+from logos_core.reports import mismatches
 from tests.promises.kinds import CAPABILITIES, QUANTITIES, able_to, declared, order_of, undeclared
 
 pytestmark = pytest.mark.usefixtures("hasty")

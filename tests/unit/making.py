@@ -11,8 +11,9 @@ from logos_core import Adapter
 from logos_core.clock import ManualClock
 from logos_core.hookspecs import PreparedOrder
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.orders import Execution, ExecutionReport, Order, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from logos_core.orders import Order, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from logos_core.records import Claim, LedgerIdentity
+from logos_core.reports import Execution, ExecutionReport
 from logos_core.testing import scripted
 from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 from logos_core.testing.rehearsal.presets import CREDENTIAL, embedded

@@ -7,6 +7,7 @@ from attrs import evolve
 
 from logos_core.capabilities import Uniqueness
 from logos_core.errors import (
+    InvalidOrderError,
     OrderConflictError,
     OrderDeniedError,
     OutcomeUnknownError,
@@ -14,7 +15,7 @@ from logos_core.errors import (
 )
 from logos_core.hookspecs import Operation
 from logos_core.lifecycle import IntentState as S
-from logos_core.orders import InvalidOrderError, Order, OrderStatus
+from logos_core.orders import Order, OrderStatus
 from logos_core.rails.replace import ReplacePolicy
 from logos_core.records import ClaimLostError
 from logos_core.replacing import ReplaceEnding

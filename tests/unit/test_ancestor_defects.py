@@ -25,7 +25,7 @@ from logos_core.errors import (
 )
 from logos_core.home import EVERYTHING
 from logos_core.hookspecs import Category, NotSeen, Operation, OrderReference, Outcome
-from logos_core.orders import OrderStatus, plain
+from logos_core.orders import OrderStatus
 from logos_core.presets import Preset, RateLimitConfig
 from logos_core.rails.kill_switch import KillSwitch
 from logos_core.rails.rate_limit import RateLimiter
@@ -47,6 +47,7 @@ from logos_core.testing.scripted import (
     time_out_after,
     time_out_before,
 )
+from logos_core.values import plain
 from logos_core.venues import Host, bind
 from tests.unit.making import order
 from tests.unit.test_adapter_submit import kinds, outcomes, recorded

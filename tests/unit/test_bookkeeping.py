@@ -17,10 +17,11 @@ from logos_core.hookspecs import VenueSnapshot
 from logos_core.ledger import codec
 from logos_core.ledger.codec import execution_from
 from logos_core.ledger.executed import ASSETS, assets_text
-from logos_core.orders import Execution, ExecutionKind, OrderStatus, Side
+from logos_core.orders import OrderStatus, Side
 from logos_core.positions import book_of
 from logos_core.records import AttemptOutcome as A
 from logos_core.records import Overfill
+from logos_core.reports import Execution, ExecutionKind
 from tests.unit.making import Book, execution_of, report_of
 from tests.unit.test_positions import ASSETS as NAMES
 from tests.unit.test_positions import FIRST, stories, trade

@@ -6,6 +6,7 @@ import pytest
 
 from logos_core.errors import (
     ChainBrokenError,
+    InvalidOrderError,
     LogosError,
     OrderConflictError,
     OrderDeniedError,
@@ -14,7 +15,6 @@ from logos_core.errors import (
     VenueUnavailableError,
 )
 from logos_core.hookspecs import OrderReference
-from logos_core.orders import InvalidOrderError
 
 WHERE = OrderReference(client_order_id="lgs1", symbol="BTC/USDT")
 

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from logos_core.executions import effective, traded
 from logos_core.ledger import codec
-from logos_core.orders import Execution, ExecutionKind, Fee
+from logos_core.reports import Execution, ExecutionKind, Fee
 from tests.unit.making import execution_of
 
 FEE = Fee(amount=Decimal("0.5"), asset="USDT")

@@ -9,8 +9,9 @@ from attrs import evolve, fields
 
 from logos_core.hookspecs import VenueSnapshot
 from logos_core.ledger import codec, familiar
-from logos_core.orders import ExecutionReport, OrderStatus, OrderType, Side, TimeInForce
+from logos_core.orders import OrderStatus, OrderType, Side, TimeInForce
 from logos_core.records import AttemptOutcome as A
+from logos_core.reports import ExecutionReport
 from tests.unit.making import execution_of, report_of
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)

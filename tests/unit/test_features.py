@@ -9,9 +9,9 @@ from attrs import evolve
 
 from logos_core.capabilities import Features
 from logos_core.clock import ManualClock
-from logos_core.errors import OrderConflictError, OrderDeniedError
+from logos_core.errors import InvalidOrderError, OrderConflictError, OrderDeniedError
 from logos_core.hookspecs import Operation, UnsupportedOrderError
-from logos_core.orders import InvalidOrderError, Order, OrderClass, OrderType, StopLoss, TakeProfit, TimeInForce
+from logos_core.orders import Order, OrderClass, OrderType, StopLoss, TakeProfit, TimeInForce
 from logos_core.rails.features import times_in_force
 from logos_core.records import Denial
 from logos_core.testing.scripted import INSTRUMENT, SYMBOL, ScriptedVenue, capabilities

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logos_core.clock import ManualClock
-from logos_core.orders import OrderRequest, PriceBand, TimeInForce
+from logos_core.instruments import PriceBand
+from logos_core.orders import OrderRequest, TimeInForce
 from logos_core.rails.grid import place
 from logos_core.records import Denial
 from logos_core.testing.scripted import INSTRUMENT

@@ -12,10 +12,11 @@ from logos_core.capabilities import PositionKind, PositionView
 from logos_core.clock import ManualClock
 from logos_core.holdings import Baseline, PositionDifference
 from logos_core.hookspecs import Operation, Position
-from logos_core.orders import Fee, OrderStatus, Side
+from logos_core.orders import OrderStatus, Side
 from logos_core.positions import Assets, book_of
 from logos_core.reconciliation import Agreement, ReconciliationReport, verdict
 from logos_core.records import Overfill
+from logos_core.reports import Fee
 from logos_core.testing.scripted import INSTRUMENT, ScriptedVenue, accept, capabilities, fail
 from tests.unit.making import execution_of, order
 

@@ -11,8 +11,8 @@ from attrs import evolve
 from logos_core import Adapter, LogosError, OrderRejectedError, VenueUnavailableError
 from logos_core.events import verify
 from logos_core.lifecycle import IntentState as S
-from logos_core.orders import plain
 from logos_core.testing.rehearsal.scenario import unit_of
+from logos_core.values import plain
 
 THREADS, EACH = 25, 20
 TRIES = 20

@@ -6,21 +6,12 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logos_core.errors import OrderDeniedError
-from logos_core.orders import (
-    Fee,
-    InvalidOrderError,
-    Order,
-    OrderStatus,
-    PriceBand,
-    TimeInForce,
-    aware,
-    exact,
-    mismatches,
-    plain,
-    total_fees,
-)
+from logos_core.errors import InvalidOrderError, OrderDeniedError
+from logos_core.instruments import PriceBand
+from logos_core.orders import Order, OrderStatus, TimeInForce
+from logos_core.reports import Fee, mismatches, total_fees
 from logos_core.testing.scripted import INSTRUMENT
+from logos_core.values import aware, exact, plain
 from tests.unit.making import execution_of, order, report_of, request_of
 
 

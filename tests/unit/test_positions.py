@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logos_core.executions import effective
-from logos_core.orders import Execution, ExecutionKind, Fee, Side
+from logos_core.orders import Side
 from logos_core.positions import Assets, Book, book_of
+from logos_core.reports import Execution, ExecutionKind, Fee
 from tests.unit.making import execution_of
 
 FIRST = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)

@@ -23,17 +23,10 @@ from logos_core.hookspecs import (
     View,
     venue_hook,
 )
-from logos_core.orders import (
-    ExecutionReport,
-    Instrument,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    PriceBand,
-    Side,
-    TimeInForce,
-    plain,
-)
+from logos_core.instruments import Instrument, PriceBand
+from logos_core.orders import OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from logos_core.reports import ExecutionReport
+from logos_core.values import plain
 from logos_core.venues import VenueSettings
 from logos_core.wire import Answer
 from toy_venue.exchange import Exchange, Refused

@@ -17,9 +17,10 @@ from typing import Any
 from attrs import asdict, frozen
 
 from logos_core.capabilities import Capabilities, ExpiryKind, Uniqueness
-from logos_core.orders import OrderType, TimeInForce, plain
+from logos_core.orders import OrderType, TimeInForce
 from logos_core.testing.exchange import Exchange, SimulatedInstrument
 from logos_core.testing.faults import Fault, FaultKind
+from logos_core.values import plain
 
 TYPICAL_WORTH = Decimal(500)
 LATE_S = 2.0

@@ -21,8 +21,9 @@ from logos_core.errors import (
     VenueUnavailableError,
 )
 from logos_core.hookspecs import Found, NotSeen
-from logos_core.orders import ExecutionReport, Order
+from logos_core.orders import Order
 from logos_core.records import Recorded
+from logos_core.reports import ExecutionReport
 from logos_core.testing.rehearsal.processes import end_with_parent, say
 from logos_core.testing.rehearsal.scenario import Planned
 

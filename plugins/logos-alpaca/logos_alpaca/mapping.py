@@ -7,20 +7,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from logos_core.hookspecs import BadAnswerError, Position
-from logos_core.orders import (
-    Execution,
-    ExecutionReport,
-    Instrument,
-    OrderClass,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    PriceBand,
-    Side,
-    TakeProfit,
-    TimeInForce,
-    plain,
-)
+from logos_core.instruments import Instrument, PriceBand
+from logos_core.orders import OrderClass, OrderRequest, OrderStatus, OrderType, Side, TakeProfit, TimeInForce
+from logos_core.reports import Execution, ExecutionReport
+from logos_core.values import plain
 
 STATUSES = {
     "pending_new": OrderStatus.PENDING_NEW,

@@ -31,7 +31,9 @@ from logos_core.hookspecs import (
     View,
     venue_hook,
 )
-from logos_core.orders import ExecutionReport, Instrument, OrderClass, OrderRequest
+from logos_core.instruments import Instrument
+from logos_core.orders import OrderClass, OrderRequest
+from logos_core.reports import ExecutionReport
 from logos_core.transport import GuardedSession
 from logos_core.venues import VenueSettings
 

@@ -15,7 +15,8 @@ from logos_core.hookspecs import (
     VenueIdentity,
     View,
 )
-from logos_core.orders import OrderStatus, OrderType, PriceBand, Side, TimeInForce
+from logos_core.instruments import PriceBand
+from logos_core.orders import OrderStatus, OrderType, Side, TimeInForce
 from logos_core.testing.faults import FaultKind
 from logos_core.venues import VenueAskError
 from logos_core.wire import GateClosedError

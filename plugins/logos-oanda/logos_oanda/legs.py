@@ -15,7 +15,9 @@ from typing import Any
 from attrs import evolve
 
 from logos_core.hookspecs import BadAnswerError
-from logos_core.orders import ExecutionReport, OrderRequest, OrderStatus, OrderType, Side, plain
+from logos_core.orders import OrderRequest, OrderStatus, OrderType, Side
+from logos_core.reports import ExecutionReport
+from logos_core.values import plain
 from logos_oanda.words import Row, client_id, number, text, time_in_force, timestamp
 
 SUFFIXES = {"TAKE_PROFIT": "-tp", "STOP_LOSS": "-sl"}

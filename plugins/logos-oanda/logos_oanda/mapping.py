@@ -21,19 +21,10 @@ from typing import Any
 from attrs import frozen
 
 from logos_core.hookspecs import BadAnswerError, Position
-from logos_core.orders import (
-    Execution,
-    ExecutionReport,
-    Fee,
-    Instrument,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    PriceBand,
-    Side,
-    TimeInForce,
-    plain,
-)
+from logos_core.instruments import Instrument, PriceBand
+from logos_core.orders import OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from logos_core.reports import Execution, ExecutionReport, Fee
+from logos_core.values import plain
 from logos_oanda import legs
 from logos_oanda.errors import DUPLICATE
 from logos_oanda.words import TO_WIRE, Row, client_id, number, row, rows, side_of, text, time_in_force, timestamp

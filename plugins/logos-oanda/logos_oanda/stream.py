@@ -16,7 +16,7 @@ from oandapyV20.endpoints import transactions
 from oandapyV20.oandapyV20 import TRADING_ENVIRONMENTS
 
 from logos_core.hookspecs import BadAnswerError, Inlet
-from logos_core.orders import Execution, ExecutionReport
+from logos_core.reports import Execution, ExecutionReport
 from logos_core.stream_transport import StreamSession
 from logos_oanda import legs, mapping, words
 from logos_oanda.words import Row

@@ -38,8 +38,11 @@ from logos_core.hookspecs import (
     View,
     venue_hook,
 )
-from logos_core.orders import Execution, ExecutionReport, Instrument, OrderRequest, plain
+from logos_core.instruments import Instrument
+from logos_core.orders import OrderRequest
+from logos_core.reports import Execution, ExecutionReport
 from logos_core.transport import GuardedSession
+from logos_core.values import plain
 from logos_core.venues import VenueSettings
 from logos_oanda import errors, legs, mapping, stream, words
 from logos_oanda.mapping import Traded

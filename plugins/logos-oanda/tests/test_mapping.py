@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from logos_core.hookspecs import BadAnswerError
-from logos_core.orders import Fee, OrderStatus, Side, TimeInForce
+from logos_core.orders import OrderStatus, Side, TimeInForce
+from logos_core.reports import Fee
 from logos_oanda import mapping, words
 
 TIME = "2016-10-24T21:48:18.593753865Z"

@@ -17,7 +17,9 @@ from logos_core.hookspecs import (
     UnknownSymbolError,
     VenueIdentity,
 )
-from logos_core.orders import Fee, OrderStatus, PriceBand, Side, TimeInForce
+from logos_core.instruments import PriceBand
+from logos_core.orders import OrderStatus, Side, TimeInForce
+from logos_core.reports import Fee
 from logos_core.testing.faults import FaultKind
 from logos_core.testing.server import HttpResponse
 from logos_core.venues import VenueAskError

@@ -8,19 +8,10 @@ from typing import Any
 
 from logos_ccxt.reading import EPOCH, integer, json_object, known, number, objects, text
 from logos_core.hookspecs import BadAnswerError, Position
-from logos_core.orders import (
-    Execution,
-    ExecutionReport,
-    Fee,
-    Instrument,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    PriceBand,
-    Side,
-    TimeInForce,
-    plain,
-)
+from logos_core.instruments import Instrument, PriceBand
+from logos_core.orders import OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from logos_core.reports import Execution, ExecutionReport, Fee
+from logos_core.values import plain
 
 SymbolOf = Callable[[str], str]
 """Returns the unified symbol of a market id, or raises `BadAnswerError`."""

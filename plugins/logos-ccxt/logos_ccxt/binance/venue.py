@@ -31,7 +31,9 @@ from logos_core.hookspecs import (
     View,
     venue_hook,
 )
-from logos_core.orders import Execution, ExecutionReport, Instrument, OrderRequest
+from logos_core.instruments import Instrument
+from logos_core.orders import OrderRequest
+from logos_core.reports import Execution, ExecutionReport
 from logos_core.venues import VenueSettings
 
 PAGE = 1000

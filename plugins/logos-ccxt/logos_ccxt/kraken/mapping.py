@@ -11,18 +11,10 @@ from typing import Any
 
 from logos_ccxt.reading import EPOCH, integer, json_object, known, milliseconds, number, text
 from logos_core.hookspecs import BadAnswerError, Position
-from logos_core.orders import (
-    Execution,
-    ExecutionReport,
-    Fee,
-    Instrument,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    PriceBand,
-    Side,
-    plain,
-)
+from logos_core.instruments import Instrument, PriceBand
+from logos_core.orders import OrderRequest, OrderStatus, OrderType, Side
+from logos_core.reports import Execution, ExecutionReport, Fee
+from logos_core.values import plain
 
 Rows = dict[str, Mapping[str, Any]]
 """Orders or trades by Kraken's own id."""

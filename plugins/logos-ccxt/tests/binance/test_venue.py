@@ -13,7 +13,8 @@ from logos_ccxt.binance.simulator import default_instruments
 from logos_core.capabilities import ExpiryKind, Uniqueness
 from logos_core.clock import ManualClock
 from logos_core.hookspecs import Category, Found, NotSeen, Outcome, UnknownSymbolError
-from logos_core.orders import Fee, OrderStatus
+from logos_core.orders import OrderStatus
+from logos_core.reports import Fee
 from logos_core.testing import exchange
 from logos_core.testing.faults import FaultKind
 from logos_core.venues import VenueAskError

@@ -11,7 +11,8 @@ from logos_ccxt.kraken import simulator as simulator_module
 from logos_ccxt.kraken import venue as venue_module
 from logos_core.capabilities import Uniqueness
 from logos_core.hookspecs import Category, Found, NotSeen, Outcome, UnknownSymbolError
-from logos_core.orders import Fee, OrderStatus, OrderType, TimeInForce
+from logos_core.orders import OrderStatus, OrderType, TimeInForce
+from logos_core.reports import Fee
 from logos_core.testing import exchange
 from logos_core.testing.faults import FaultKind
 from logos_core.venues import VenueAskError
