@@ -32,6 +32,7 @@ from logos_core import presets, session, venues
 from logos_core.adapter import Adapter
 from logos_core.clock import SystemClock
 from logos_core.errors import LogosError
+from logos_core.home import Home
 from logos_core.hookspecs import NotSeen
 from logos_core.orders import Order
 from logos_core.parts import Parts
@@ -397,7 +398,7 @@ def warm(preset: Rehearsable, folder: Path) -> None:
     """Import a venue's SDK, without asking it anything, so that no forked process has to."""
     path = folder / "warm.toml"
     path.write_text(preset.text("http://127.0.0.1:1", folder, TIMEOUT_S))
-    session.bind(presets.load(path), {CREDENTIAL: "warm"}, SystemClock())
+    session.bind(presets.load(path), {CREDENTIAL: "warm"}, SystemClock(), Home(folder))
 
 
 def lanes_of(preset: Rehearsable) -> int:

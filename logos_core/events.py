@@ -11,7 +11,7 @@ Rules:
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -51,6 +51,7 @@ class StoredEvent:
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, check_circular=False)
 _AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+_NAMES = frozenset({str})
 
 
 def one_spelling(body: Mapping[str, Any]) -> str:
@@ -67,6 +68,8 @@ def spelled(value: Any) -> Any:
     """Return a value with every number and time spelled the one way; a float raises `TypeError`."""
     kind = type(value)
     if kind is dict:
+        if _AS_THEY_ARE.issuperset(map(type, value.values())) and _NAMES.issuperset(map(type, value)):
+            return value
         return {
             name if type(name) is str else str(name): item if type(item) in _AS_THEY_ARE else spelled(item)
             for name, item in value.items()
@@ -91,7 +94,9 @@ def stamp(moment: datetime) -> str:
     >>> stamp(datetime(2026, 11, 23, 6, 31, tzinfo=UTC))
     '2026-11-23T06:31:00.000000Z'
     """
-    return aware("time", moment).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        aware("time", moment)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def moment(text: str) -> datetime:

@@ -7,6 +7,7 @@
     ledgers/KEY.lock      held shared by every session on it, exclusively while it is adopted
     sessions/ID.lock      held for the life of a session: whoever can take it has proof that the session is dead
     spool/KEY.jsonl       cancels that went out while the account's ledger could not record them
+    venues/NAME/          what the sessions of one venue keep in step, such as the nonces of a key
     halt/                 the kill switch: while a file that covers an account is here, no order of it leaves
 
 The system releases the locks when the process ends, however it ends, and never before.
@@ -208,6 +209,12 @@ class Home:
             os.close(descriptor)
             return None
         return HeldLock(descriptor, path)
+
+    def venue_folder(self, venue: str) -> Path:
+        """Return the folder that all sessions of a venue share."""
+        folder = self.path / "venues" / folder_name(venue)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def halt_paths(self, identity: LedgerIdentity) -> tuple[str, ...]:
         """Return the files any of which stops this account's orders."""

@@ -49,9 +49,10 @@ def open_parts(preset: str | Path, venue_name: str | None, home: str | Path | No
     if venue_name is not None and checked.venue.partition(":")[0] != venue_name:
         raise ConfigurationError(f"{checked.path}: venue is {checked.venue!r}; this adapter opens {venue_name!r}")
     clock = SystemClock()
-    venue = bind(checked, environ, clock)
+    host = home_of(home, environ)
+    venue = bind(checked, environ, clock, host)
     identity = identify(venue, checked)
-    return _compose(checked, venue, identity, home_of(home, environ), clock)
+    return _compose(checked, venue, identity, host, clock)
 
 
 def home_of(home: str | Path | None, environ: Mapping[str, str]) -> Home:
@@ -60,7 +61,7 @@ def home_of(home: str | Path | None, environ: Mapping[str, str]) -> Home:
     return Home(Path(given).expanduser() if given else default_home())
 
 
-def bind(preset: Preset, environ: Mapping[str, str], clock: Clock) -> BoundVenue:
+def bind(preset: Preset, environ: Mapping[str, str], clock: Clock, home: Home) -> BoundVenue:
     """Bind the venue that a preset names, with its secrets resolved; a live one only where live orders may leave at all."""
     if preset.environment == "live":
         require_live_system(str(preset.path))
@@ -75,6 +76,7 @@ def bind(preset: Preset, environ: Mapping[str, str], clock: Clock) -> BoundVenue
         options=_options(preset, declared),
         wire=Wire(clock, preset.session.timeout_s),
         clock=clock,
+        host_folder=home.venue_folder(preset.venue),
     )
     return venues.bind(declared, settings)
 

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import metadata
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pluggy
@@ -110,6 +111,7 @@ class VenueSettings:
         options: the plugin's own keys of the preset, such as OANDA's account.
         wire: hand it to `transport.GuardedSession`.
         clock: the only source of time.
+        host_folder: shared by every session of this venue on this host; for what they must keep in step, such as a nonce.
     """
 
     variant: str
@@ -119,6 +121,7 @@ class VenueSettings:
     options: Mapping[str, str]
     wire: Wire
     clock: Clock
+    host_folder: Path
 
 
 @frozen(kw_only=True)

@@ -48,10 +48,10 @@ def adopt(
     """Take over what the venue holds, for a ledger that is new, lost, restored or moved."""
     checked = presets.load(preset)
     clock = SystemClock()
-    venue = session.bind(checked, os.environ, clock)
+    home = open_home()
+    venue = session.bind(checked, os.environ, clock, home)
     identity = session.identify(venue, checked)
     owner = LedgerIdentity(venue=venue.name, environment=identity.environment, account_id=identity.account_id)
-    home = open_home()
     with home.ledger_lock(owner, exclusive=True):
         ledger, moved = _ledger(home, owner, checked, clock)
         try:

@@ -2,7 +2,9 @@
 
 import json
 import sys
+import tempfile
 import tomllib
+from pathlib import Path
 from typing import Any
 
 from logos_core.cli.templates import templates
@@ -42,6 +44,7 @@ def _settings(declared: VenueDeclaration, variant: str) -> VenueSettings:
         options=_options(declared, variant),
         wire=Wire(clock, 1.0),
         clock=clock,
+        host_folder=Path(tempfile.gettempdir()),
     )
 
 

@@ -172,17 +172,24 @@ class Connection:
 
     def attempt(self, work: Callable[[], R]) -> R:
         """Run a part of a transaction, which is undone alone if it raises. If the storage fails at that, the ledger is broken."""
-        self._guarded(lambda: self._connection.execute("SAVEPOINT attempt"))
+        execute = self._connection.execute
+        try:
+            execute("SAVEPOINT attempt")
+        except apsw.Error as error:
+            raise self._storage_error(error) from error
         try:
             result = work()
         except BaseException as error:
             failure = self._storage_error(error) if isinstance(error, apsw.Error) and _is_failure(error) else None
             if not self.broken:
-                self._guarded(lambda: self._connection.execute("ROLLBACK TO attempt; RELEASE attempt"))
+                self._guarded(lambda: execute("ROLLBACK TO attempt; RELEASE attempt"))
             if failure is not None:
                 raise failure from error
             raise
-        self._guarded(lambda: self._connection.execute("RELEASE attempt"))
+        try:
+            execute("RELEASE attempt")
+        except apsw.Error as error:
+            raise self._storage_error(error) from error
         return result
 
     def commit(self) -> None:

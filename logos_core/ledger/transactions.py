@@ -55,6 +55,8 @@ class Transactions(LedgerReader):
 
     def _check_fills(self) -> None:
         """Hold what this transaction added to against what was ordered; more than that stops new orders."""
+        if not self._filled:
+            return
         touched, self._filled = sorted(self._filled), set()
         for order in touched:
             for filling in self.executed.fillings(*order):
@@ -144,7 +146,7 @@ class Transactions(LedgerReader):
         )
         number, previous = head or (0, events.GENESIS)
         assert body.keys().isdisjoint(_OWN_FIELDS), f"a {kind} event would be told as another: {body}"
-        content = events.canonical({"kind": kind, "at": self._clock.now(), "session": self._session, **body})
+        content = events.canonical({"kind": kind, "at": stamp(self._clock.now()), "session": self._session, **body})
         hashed = events.step(previous, content)
         self._db.write(
             "INSERT INTO events (session_id, number, kind, intent, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",

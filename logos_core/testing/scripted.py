@@ -11,6 +11,7 @@ A step is any callable of the venue and the hook's own argument; it may return w
 """
 
 import copy
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import partial
@@ -595,6 +596,7 @@ def settings(clock: Clock, timeout_s: float = 10.0) -> VenueSettings:
         options={},
         wire=Wire(clock, timeout_s),
         clock=clock,
+        host_folder=Path(tempfile.gettempdir()),
     )
 
 

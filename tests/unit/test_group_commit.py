@@ -466,16 +466,17 @@ os._exit(0)
 
 
 def test_an_interrupt_of_a_caller_who_has_just_been_told_waits_for_no_second_word(monkeypatch, tmp_path):
-    class Told(threading.Event):
-        def wait(self, timeout=None):
-            super().wait(10)
-            monkeypatch.undo()
-            raise KeyboardInterrupt
+    wait = writer._Job.wait
+
+    def told(job):
+        wait(job)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
 
     book = Book(tmp_path / "ledger.sqlite3")
     left: list[int] = []
     book.ledger._db._writer.run(lambda: 1, lambda: None, left.append)
-    monkeypatch.setattr(threading, "Event", Told)
+    monkeypatch.setattr(writer._Job, "wait", told)
     with pytest.raises(KeyboardInterrupt):
         book.ledger._db._writer.run(lambda: 1, lambda: None, left.append)
 

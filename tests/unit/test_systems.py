@@ -187,7 +187,7 @@ def test_a_live_order_is_refused_off_linux_before_anything_else_is_looked_at(mon
     monkeypatch.setattr(sys, "platform", platform)
     live: object = Live()
     with pytest.raises(ConfigurationError, match=rf"live\.toml: environment is 'live', and this system is '{platform}'"):
-        bind(live, {}, None)  # type: ignore[arg-type]
+        bind(live, {}, None, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("platform", "why"), [("linux", "signed permit"), ("darwin", "'linux' only")])

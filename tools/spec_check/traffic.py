@@ -10,6 +10,7 @@ from typing import Self
 from logos_core import Adapter, presets, session
 from logos_core.capabilities import Capabilities
 from logos_core.clock import SystemClock
+from logos_core.home import Home
 from logos_core.hookspecs import OrderReference, ReconcileRequest, VenueSnapshot
 from logos_core.orders import OrderRequest, OrderType, Side, TimeInForce
 from logos_core.testing.exchange import SimulatedInstrument
@@ -44,7 +45,8 @@ class Desk:
         preset = next(known for known in embedded() if known.venue == self.documented.venue)
         self.preset = self.folder / "preset.toml"
         self.preset.write_text(preset.text(self.server.url, self.folder / "runs", TIMEOUT_S), encoding="utf-8")
-        self.venue: BoundVenue = session.bind(presets.load(self.preset), {**os.environ, CREDENTIAL: "k"}, SystemClock())
+        environ, home = {**os.environ, CREDENTIAL: "k"}, Home(self.folder / "home")
+        self.venue: BoundVenue = session.bind(presets.load(self.preset), environ, SystemClock(), home)
         return self
 
     def __exit__(self, *_: object) -> None:

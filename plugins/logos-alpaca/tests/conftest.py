@@ -1,8 +1,10 @@
 """A venue over the real alpaca-py, talking to a simulated Alpaca on the loopback interface."""
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +59,7 @@ class Desk:
             options={},
             wire=Wire(clock, timeout_s),
             clock=clock,
+            host_folder=Path(tempfile.gettempdir()),
         )
         self.venue: BoundVenue = bind(VENUE, self.settings)
 

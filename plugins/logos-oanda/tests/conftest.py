@@ -1,8 +1,10 @@
 """A venue over the real SDK, talking to a simulated OANDA on the loopback interface."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +32,7 @@ def connect(url: str, *, token: str = "token", timeout_s: float = 5.0, account: 
         options={"account": account},
         wire=Wire(clock, timeout_s),
         clock=clock,
+        host_folder=Path(tempfile.gettempdir()),
     )
     return bind(VENUE, settings)
 

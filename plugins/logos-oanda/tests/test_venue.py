@@ -47,6 +47,9 @@ def test_an_account_id_of_another_shape_is_refused_before_anything_is_sent(desk,
 
 
 def test_an_account_of_the_practice_site_never_opens_as_live():
+    import tempfile
+    from pathlib import Path
+
     from attrs import evolve
 
     from logos_core.clock import SystemClock
@@ -64,6 +67,7 @@ def test_an_account_of_the_practice_site_never_opens_as_live():
         options={"account": "101-001-1234567-001"},
         wire=Wire(clock, 1),
         clock=clock,
+        host_folder=Path(tempfile.gettempdir()),
     )
 
     with pytest.raises(ConfigurationError, match="does not belong to the environment 'live'"):

@@ -69,9 +69,9 @@ class KrakenVenue:
     def __init__(self, settings: VenueSettings) -> None:
         self._wire = settings.wire
         self._clock = settings.clock
-        self._turns = turns_of(settings.base_url, settings.credentials["api_key"].reveal())
+        self._turns = turns_of(settings.host_folder, settings.base_url, settings.credentials["api_key"].reveal())
         self._exchange = guarded_exchange(settings)
-        self._exchange.incrementing_nonce = lambda: self._turns.draw(self._exchange.milliseconds())
+        self._exchange.incrementing_nonce = lambda: self._turns.draw(self._clock)
         self._environment = environment_of(self._exchange.urls["api"]["private"])
         self._loading = threading.Lock()
         self._unlisted: set[str] = set()

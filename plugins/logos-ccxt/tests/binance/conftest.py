@@ -1,8 +1,10 @@
 """A bound Binance venue on the real ccxt client, in front of its simulator."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
@@ -49,6 +51,7 @@ class Desk:
             options={},
             wire=Wire(self.clock, timeout_s),
             clock=self.clock,
+            host_folder=Path(tempfile.gettempdir()),
         )
         self.venue: BoundVenue = bind(VENUE, self.settings)
 

@@ -43,9 +43,10 @@ class Late:
 
     def open(self) -> Adapter:
         environ = {"KEY": "k"}
-        venue = session.bind(self._preset, environ, self.clock)
+        home = session.home_of(self._folder / "home", environ)
+        venue = session.bind(self._preset, environ, self.clock, home)
         identity = session.identify(venue, self._preset)
-        return Adapter(session._compose(self._preset, venue, identity, session.home_of(self._folder / "home", environ), self.clock))
+        return Adapter(session._compose(self._preset, venue, identity, home, self.clock))
 
     def lose(self, adapter: Adapter, order: Order) -> None:
         """Submit an order whose request is held up on its way."""

@@ -1,8 +1,11 @@
-"""Requests under one key take turns, also between the sessions of one process."""
+"""Requests under one key take turns, also between the sessions of one host."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
@@ -22,16 +25,57 @@ def record(*, timeout_s=5.0, clock=None):
     return WireRecord(operation=Operation.LOOKUP, clock=clock, deadline_s=clock.monotonic_s() + timeout_s)
 
 
-def test_a_nonce_is_the_time_and_never_the_same_twice_even_if_the_clock_goes_back():
-    turns = Turns()
+@pytest.fixture
+def turns(tmp_path):
+    return Turns(tmp_path / "key.turn")
 
-    assert [100, 101, 102, 200] == [turns.draw(now) for now in (100, 100, 50, 200)]
+
+def at(milliseconds):
+    return ManualClock(datetime.fromtimestamp(milliseconds / 1000, UTC))
 
 
-def test_a_key_has_one_order_of_turns_in_a_process_and_another_key_another():
-    assert turns_of("http://here", "a") is turns_of("http://here", "a")
-    assert turns_of("http://here", "a") is not turns_of("http://here", "b")
-    assert turns_of("http://here", "a") is not turns_of("http://there", "a")
+def test_a_nonce_is_the_time_and_never_the_same_twice_even_if_the_clock_goes_back(turns):
+    assert [1000, 1001, 1002, 2000] == [turns.draw(at(now)) for now in (1000, 1000, 500, 2000)]
+
+
+def test_a_key_has_one_order_of_nonces_on_a_host_and_another_key_another(tmp_path):
+    assert 1000 == turns_of(tmp_path, "http://here", "a").draw(at(1000))
+    assert 1001 == turns_of(tmp_path, "http://here", "a").draw(at(1000))
+    assert 1000 == turns_of(tmp_path, "http://here", "b").draw(at(1000))
+    assert 1000 == turns_of(tmp_path, "http://there", "a").draw(at(1000))
+
+
+def test_a_process_waits_for_another_that_has_the_key_and_not_for_one_that_died_with_it(turns, tmp_path):
+    program = """
+import sys, time
+from pathlib import Path
+from logos_ccxt.kraken.nonce import Turns
+from logos_core.clock import SystemClock
+from logos_core.hookspecs import Operation
+from logos_core.wire import WireRecord
+clock = SystemClock()
+with Turns(Path(sys.argv[1])).take(WireRecord(operation=Operation.LOOKUP, clock=clock, deadline_s=clock.monotonic_s() + 5)):
+    print("mine", flush=True)
+    time.sleep(60)
+"""
+    other = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "key.turn")], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None and "mine\n" == other.stdout.readline()
+        with pytest.raises(TurnTimeoutError), turns.take(record(timeout_s=0.0)):
+            pass
+    finally:
+        other.kill()
+        other.communicate()
+    with turns.take(record(timeout_s=nonce.PATIENCE_S * 20)):
+        pass
+
+
+def test_a_file_that_cannot_be_used_or_read_lets_requests_leave(tmp_path):
+    nowhere, garbled = Turns(tmp_path / "missing" / "key.turn"), Turns(tmp_path / "key.turn")
+    (tmp_path / "key.turn").write_text("no turn at all")
+    for turns in (nowhere, garbled):
+        with turns.take(record(timeout_s=0.0)):
+            assert [1000, 1001] == [turns.draw(at(1000)), turns.draw(at(1000))]
 
 
 def test_two_sessions_on_one_key_send_their_nonces_in_order(desk, monkeypatch):
@@ -87,17 +131,15 @@ def test_a_request_without_an_answer_does_not_keep_a_cancel_from_leaving(make_de
     assert still
 
 
-def test_whoever_cannot_have_a_turn_in_its_time_has_sent_nothing():
-    turns = Turns()
+def test_whoever_cannot_have_a_turn_in_its_time_has_sent_nothing(turns):
     with turns.take(record()), pytest.raises(TurnTimeoutError), turns.take(record(timeout_s=0.05)):
         pass
     with turns.take(record(timeout_s=0.05)):
         pass
 
 
-def test_a_turn_that_others_have_taken_over_is_not_given_back_by_its_first_owner():
+def test_a_turn_that_others_have_taken_over_is_not_given_back_by_its_first_owner(turns):
     clock = ManualClock()
-    turns = Turns()
     first, second = turns.take(record(clock=clock)), turns.take(record(clock=clock))
     first.__enter__()
     clock.sleep(nonce.PATIENCE_S)

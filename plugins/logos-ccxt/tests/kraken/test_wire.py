@@ -302,7 +302,7 @@ def test_trap_the_sandbox_switch_raises_and_leaves_the_live_address():
 def test_a_live_secret_is_handed_over_as_it_is_and_goes_to_the_live_host(desk):
     secret = b64encode(b"signing").decode()
     settings = type(desk.settings)(
-        **{name: getattr(desk.settings, name) for name in ("variant", "options", "wire", "clock")},
+        **{name: getattr(desk.settings, name) for name in ("variant", "options", "wire", "clock", "host_folder")},
         environment="live",
         base_url="https://api.kraken.com",
         credentials={"api_key": Secret("key"), "secret": Secret(secret)},
