@@ -6,6 +6,7 @@ import pytest
 from alpaca.common import constants
 from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
+from attrs import evolve
 
 from logos_alpaca import VENUE
 from logos_alpaca.simulator import AlpacaSimulator
@@ -188,8 +189,8 @@ def test_no_variable_of_the_environment_changes_where_or_as_whom_an_order_goes(o
 @pytest.mark.parametrize(("environment", "paper"), [("simulator", True), ("paper", True), ("live", False)])
 def test_the_client_sends_to_the_declared_host_and_nowhere_else(desk, environment, paper):
     url = VENUE.environments[environment].base_url or desk.server.url
-    settings = type(desk.settings)(
-        **{name: getattr(desk.settings, name) for name in ("variant", "credentials", "options", "wire", "clock")},
+    settings = evolve(
+        desk.settings,
         environment=environment,
         base_url=url,
     )

@@ -7,6 +7,7 @@ import logging
 
 import ccxt
 import pytest
+from attrs import evolve
 
 from logos_ccxt import VENUE
 from logos_ccxt.binance.venue import environment_of, guarded_exchange
@@ -274,8 +275,8 @@ def test_the_declared_hosts_are_those_of_the_sdk(environment, urls):
 @pytest.mark.parametrize(("environment", "sandbox"), [("paper", True), ("live", False)])
 def test_trap_the_sandbox_switch_overwrites_addresses(desk, environment, sandbox):
     host = VENUE.environments_of("binance")[environment].base_url
-    settings = type(desk.settings)(
-        **{name: getattr(desk.settings, name) for name in ("variant", "credentials", "options", "wire", "clock")},
+    settings = evolve(
+        desk.settings,
         environment=environment,
         base_url=host,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import ccxt
 import pytest
+from attrs import evolve
 
 from logos_ccxt import VENUE
 from logos_ccxt.kraken.capabilities import DEADLINE_S
@@ -301,8 +302,8 @@ def test_trap_the_sandbox_switch_raises_and_leaves_the_live_address():
 
 def test_a_live_secret_is_handed_over_as_it_is_and_goes_to_the_live_host(desk):
     secret = b64encode(b"signing").decode()
-    settings = type(desk.settings)(
-        **{name: getattr(desk.settings, name) for name in ("variant", "options", "wire", "clock", "host_folder")},
+    settings = evolve(
+        desk.settings,
         environment="live",
         base_url="https://api.kraken.com",
         credentials={"api_key": Secret("key"), "secret": Secret(secret)},
