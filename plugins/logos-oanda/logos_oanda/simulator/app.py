@@ -121,7 +121,7 @@ class OandaSimulator:
         self.since_page, self.since_satisfiable = since_page, since_satisfiable
         self._token, self._mt4_account_id, self._now, self._opened_at = token, mt4_account_id, now, now()
         self._request_ids = count(1)
-        self._trades = TradeBook()
+        self._trades, self._followed, self._ended = TradeBook(), 0, 0
         self.exchange = Exchange(
             default_instruments() if instruments is None else instruments,
             {currency: Decimal(100_000)}, client_ids=IDS[id_unique_among], fee_rate=fee_rate, check_funds=False,
@@ -240,6 +240,9 @@ class OandaSimulator:
 
     def _end_dependents(self) -> None:
         """End the orders of trades that something else has closed, and cut those of trades it has reduced."""
+        since, self._ended = self._ended, self.exchange.last_transaction_id
+        if not any(item.execution or "tradeID" in item.order.request.tags for item in self.exchange.transactions(since)):
+            return
         self._follow()
         for order in self.exchange.open_orders():
             trade = self._trades.trades.get(order.request.tags.get("tradeID", ""))
@@ -251,7 +254,9 @@ class OandaSimulator:
                 self.exchange.amend(order.order_id, quantity=order.filled_quantity + abs(trade.units))
 
     def _follow(self) -> None:
-        self._trades.follow(self.exchange.transactions())
+        new = self.exchange.transactions(self._followed)
+        self._followed += len(new)
+        self._trades.follow(new)
 
     def _cancel(self, request: HttpRequest, _: str) -> HttpResponse:
         order = self._find(request.segments[4])
