@@ -17,6 +17,7 @@ from logos_core import Adapter, Order
 WARM_ORDERS = 700
 ITERATIONS = 110
 FEW, MANY = 20, 3_000
+GUARDED, AGAIN = "guarded", "guarded again"
 
 
 def over_floor(name: str, folder: Path, *, blocks: int, iterations: int = ITERATIONS) -> floor.Comparison:
@@ -51,7 +52,7 @@ def beside_floor(name: str, folder: Path) -> Iterator[tuple[dict[str, floor.Arm]
         for _ in range(WARM_ORDERS // 10):
             bare()
         # Whatever is called twice as often is warmer; the reference is, so what is compared with it is, too.
-        yield {floor.REFERENCE: bare, floor.NULL: bare, "guarded": guard, "guarded again": guard}, log, simulator
+        yield {floor.REFERENCE: bare, floor.NULL: bare, GUARDED: guard, AGAIN: guard}, log, simulator
 
 
 def many_open(folder: Path, *, blocks: int, iterations: int = ITERATIONS) -> floor.Comparison:

@@ -690,35 +690,51 @@ def compose(
     session_id = new_id()
     held = home.hold_session(session_id)
     ledger.begin_session(session_id, strategy, "scripted:1")
-    switch = KillSwitch(home.halt_paths(owner), is_present, lambda reason: _halt(home, owner, reason, clock), ledger.first_latch)
-    limiter = RateLimiter(venue.capabilities.rate_limit, clock, rails.max_wait_s)
-    resolver = Resolver(venue=facade, ledger=ledger, limiter=limiter, policy=rails.policy, clock=clock, latch=ledger.latch)
+    parts = assemble(ledger, facade, venue.identity, home, rails, strategy=strategy, clock=clock, folder=folder)
     if recovers:
-        recover(resolver, ledger.unsettled(), home.is_dead, clock.now)
+        recover(parts.resolver, ledger.unsettled(), home.is_dead, clock.now)
     closers: list[Callable[[], None]] = []
-    parts = Parts(
-        venue=facade,
-        identity=venue.identity,
-        ledger=ledger,
-        strategy=strategy,
-        cache=IdempotentCache(ledger, venue.identity.account_id, strategy, venue.capabilities.client_ids),
-        retry=rails.retry,
-        limiter=limiter,
-        switch=switch,
-        resolver=resolver,
-        extensions=Extensions(rails.extensions),
-        clock=clock,
-        is_dead=home.is_dead,
-        spool=home.spool(owner),
-        on_close=lambda: _run(closers),
-        run_folder=folder / "runs",
-        replace=rails.replace,
-    )
+    parts = evolve(parts, on_close=lambda: _run(closers))
     session = ScriptedSession(
         adapter=Adapter(parts), parts=parts, venue=venue, clock=clock, home=home, session_id=session_id, held=held
     )
     closers.append(session.close)
     return session
+
+
+def assemble(
+    ledger: SqliteLedger,
+    facade: BoundVenue,
+    identity: VenueIdentity,
+    home: Home,
+    rails: Rails,
+    *,
+    strategy: str,
+    clock: Clock,
+    folder: Path,
+) -> Parts:
+    """Put the parts of a session together, around a ledger in which it has begun."""
+    owner, able = ledger.identity, facade.capabilities
+    switch = KillSwitch(home.halt_paths(owner), is_present, lambda reason: _halt(home, owner, reason, clock), ledger.first_latch)
+    limiter = RateLimiter(able.rate_limit, clock, rails.max_wait_s)
+    return Parts(
+        venue=facade,
+        identity=identity,
+        ledger=ledger,
+        strategy=strategy,
+        cache=IdempotentCache(ledger, identity.account_id, strategy, able.client_ids),
+        retry=rails.retry,
+        limiter=limiter,
+        switch=switch,
+        resolver=Resolver(venue=facade, ledger=ledger, limiter=limiter, policy=rails.policy, clock=clock, latch=ledger.latch),
+        extensions=Extensions(rails.extensions),
+        clock=clock,
+        is_dead=home.is_dead,
+        spool=home.spool(owner),
+        on_close=lambda: None,
+        run_folder=folder / "runs",
+        replace=rails.replace,
+    )
 
 
 def _halt(home: Home, owner: LedgerIdentity, reason: str, clock: Clock) -> None:
