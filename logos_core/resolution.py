@@ -50,6 +50,8 @@ class Resolution:
     proven_attempt: int | None = None
 
 
+_DOUBTFUL = {None, AttemptOutcome.UNKNOWN}
+
 _STANDING = {
     Absence.PROVEN: Standing.PROVEN_ABSENT,
     Absence.MAY_RESEND: Standing.MAY_RESEND,
@@ -118,10 +120,16 @@ class Resolver:
         return evolve(resolution, recorded=self.close_as_absent(resolution)) if absence is Absence.PROVEN else resolution
 
     def close_as_absent(self, resolution: Resolution) -> Recorded:
-        """Close an intent whose absence is proven. Its validity has passed; a new decision needs a new intent."""
-        assert resolution.proven_attempt is not None, "absence was concluded, so it is about an attempt"
-        name, proven = resolution.recorded.client_order_id, resolution.proven_attempt
-        return self.ledger.settle(name, proven, AttemptOutcome.ABSENT, evidence={"why": resolution.why})
+        """Close an intent whose absence is proven. Its validity has passed; a new decision needs a new intent.
+
+        The proof is about the latest attempt and those before; what it settles is the latest of them that is in doubt.
+        """
+        recorded, proven = resolution.recorded, resolution.proven_attempt
+        assert proven is not None, "absence was concluded, so it is about an attempt"
+        doubtful = [attempt.number for attempt in recorded.attempts if attempt.outcome in _DOUBTFUL and attempt.number <= proven]
+        return self.ledger.settle(
+            recorded.client_order_id, max(doubtful, default=proven), AttemptOutcome.ABSENT, evidence={"why": resolution.why}
+        )
 
     def look(self, reference: OrderReference, *, twice: bool) -> Found | NotSeen | str:
         """Return what the venue shows, or why it could not be asked. `twice`: believe "not seen" only the second time."""

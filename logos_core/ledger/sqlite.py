@@ -318,7 +318,9 @@ class SqliteLedger(Reported):
                 raise ClaimLostError  # another caller has sent or closed it meanwhile
             after = advance(state, Move.PROVED_ABSENT)
             self._set_state(intent, state, after, self._clock.now())
-            self._event("replacement_closed", intent, {"state": after.value, "evidence": evidence})
+            self._event(
+                "replacement_closed", intent, {"client_order_id": client_order_id, "state": after.value, "evidence": evidence}
+            )
         found = self.find(client_order_id)
         assert found is not None
         return found

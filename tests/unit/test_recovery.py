@@ -8,7 +8,18 @@ from logos_core.hookspecs import Operation
 from logos_core.lifecycle import IntentState as S
 from logos_core.orders import OrderStatus
 from logos_core.records import AttemptOutcome as A
-from logos_core.testing.scripted import ScriptedVenue, accept, capabilities, fail, first, hide, show, show_another, time_out_before
+from logos_core.testing.scripted import (
+    ScriptedVenue,
+    accept,
+    capabilities,
+    fail,
+    first,
+    hide,
+    reject,
+    show,
+    show_another,
+    time_out_before,
+)
 from tests.unit.making import order
 from tests.unit.test_adapter_submit import outcomes, recorded
 
@@ -88,6 +99,18 @@ def test_recovery_closes_what_is_proven_absent_and_past_its_validity(desk):
 
     assert ((recorded(early).client_order_id,), S.NOT_PLACED) == (report.closed, recorded(early).state)
     assert "recovery: nothing was open" == str(early.adapter.recover())
+
+
+def test_a_refused_further_attempt_does_not_keep_the_doubt_about_an_earlier_one_from_being_settled(desk):
+    session = desk(ScriptedVenue(ENGINE))
+    session.venue.on_submit(time_out_before(), reject())
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.submit(order())  # not answered, proven absent, sent again, and refused
+    session.clock.sleep(400)
+    found = session.adapter.recover()
+
+    assert ((recorded(session).client_order_id,), ()) == (found.closed, found.unknown)
+    assert (S.NOT_PLACED, [A.ABSENT, A.REJECTED]) == (recorded(session).state, outcomes(session))
 
 
 def test_recovery_does_not_close_what_is_still_valid(desk):

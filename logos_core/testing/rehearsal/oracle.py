@@ -287,7 +287,8 @@ def _proofs(kind: str, said: Row) -> set[str]:
         proved.add("rejected")
     if kind == "settled" and said["outcome"] == "not_sent" and evidence.get("phase") == "nothing sent":
         proved.add("not_sent")
-    if kind == "settled" and said["outcome"] == "absent" and evidence.get("why"):
+    never_sent = kind == "replacement_closed" and evidence
+    if never_sent or (kind == "settled" and said["outcome"] == "absent" and evidence.get("why")):
         proved.add("not_placed")
     return proved
 
