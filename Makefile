@@ -4,6 +4,7 @@ PYTHON ?= python3
 N ?= 60
 SEEDS ?= 200
 EVENTS ?= 10000
+COUNT ?= 2000
 
 BIN := .venv/bin
 PLUGINS := $(sort $(wildcard plugins/logos-*))
@@ -18,7 +19,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint docs format rehearse wire kills races streams bench platforms spec-check wheels clean
+.PHONY: help setup test lint docs format rehearse wire kills histories races streams bench platforms spec-check wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +32,7 @@ test: $(STAMP)  ## run every test that needs no network
 lint: $(STAMP)  ## check style, types and layers; change nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy logos_core tools $(wildcard tests)
+	$(BIN)/mypy logos_core campaign tools $(wildcard tests)
 	set -e; for plugin in $(PLUGINS); do $(BIN)/mypy $$plugin; done
 	$(BIN)/lint-imports
 
@@ -50,6 +51,9 @@ wire: $(STAMP)  ## count the requests that really leave, per order and per fault
 
 kills: $(STAMP)  ## kill processes at least N times in the middle of an order, and compare the books (N=60)
 	$(BIN)/python -m benchmarks.kills --minimum $(N)
+
+histories: $(STAMP)  ## play COUNT seeded histories of several processes on an unreliable network (COUNT=2000)
+	$(BIN)/python -m campaign.histories --count $(COUNT) --shrink
 
 streams: $(STAMP)  ## let EVENTS things happen per venue while its stream misbehaves, and compare the books (EVENTS=10000)
 	$(BIN)/python -m benchmarks.streams --events $(EVENTS)

@@ -1,0 +1,93 @@
+"""A session in a simulated process: the real Adapter, over a ledger and a venue that stop working when the process dies."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from campaign.network import NetworkedVenue, ReplacingVenue, World
+from campaign.scheduler import Process
+from logos_core.adapter import Adapter
+from logos_core.capabilities import ReplaceKind
+from logos_core.home import Home
+from logos_core.ledger.sqlite import SqliteLedger
+from logos_core.rails.absence import AbsencePolicy
+from logos_core.records import LedgerIdentity
+from logos_core.testing import scripted
+
+
+@frozen
+class Session:
+    """An open Adapter and the process it lives in."""
+
+    process: Process
+    adapter: Adapter
+
+
+def open_session(folder: Path, world: World, process: Process) -> Session:
+    """Open a session, which recovers first. Its process may die on the way."""
+    home = Home(folder / "home")
+    natively = world.able.replace.kind is ReplaceKind.NATIVE
+    venue = (ReplacingVenue if natively else NetworkedVenue)(world)
+    owner = LedgerIdentity(venue=scripted.NAME, environment=venue.identity.environment, account_id=venue.identity.account_id)
+    clock: Any = world.clock
+    held = home.hold_session(process.name)
+    process.at_death.append(held.release)
+    path = home.ledger_path(owner)
+    ledger = SqliteLedger.open(path, clock, owner) if path.exists() else SqliteLedger.create(path, owner, clock)
+    process.at_death.append(ledger.close)
+    _seams(ledger, world, process)
+    ledger.begin_session(process.name, "strategy", f"host:{process.name}")
+    parts = scripted.assemble(
+        ledger,
+        scripted.bound(venue, clock),
+        venue.identity,
+        home,
+        scripted.Rails(policy=AbsencePolicy()),
+        strategy="strategy",
+        clock=clock,
+        folder=folder,
+    )
+    ledger.bury(home.is_dead)
+    adapter = Adapter(parts)
+    adapter.recover()
+    return Session(process, adapter)
+
+
+def _seams(ledger: SqliteLedger, world: World, process: Process) -> None:
+    """Let others go on before and after each transaction and each read, and let the process die there or just before a commit."""
+    connection: Any = ledger._db
+    run, transaction, commit, rows = connection.run, connection.transaction, connection.commit, connection.rows
+    pause = world.scheduler.pause
+
+    def seamed_run(work: Callable[[], Any], *more: Any) -> Any:
+        pause("before a transaction")
+        result = run(work, *more)
+        pause("committed")
+        return result
+
+    @contextmanager
+    def seamed_transaction(*more: Any) -> Iterator[None]:
+        pause("before a transaction")
+        with transaction(*more):
+            yield
+        pause("committed")
+
+    def seamed_commit() -> None:
+        world.scheduler.brush("before the commit")
+        commit()
+
+    def seamed_rows(sql: str, *bindings: Any) -> Any:
+        process.require_alive()
+        if connection._inside is None and not connection.lock._is_owned():
+            pause("before a read")
+        return rows(sql, *bindings)
+
+    connection.run, connection.transaction, connection.commit, connection.rows = (
+        seamed_run,
+        seamed_transaction,
+        seamed_commit,
+        seamed_rows,
+    )
