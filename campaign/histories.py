@@ -34,9 +34,15 @@ from logos_core.capabilities import Capabilities, ExpiryKind, ReplaceKind, Uniqu
 from logos_core.errors import LogosError
 from logos_core.home import EVERYTHING, Home
 from logos_core.orders import Order
+from logos_core.rails.doubt import INSTRUMENT, NOTHING
 from logos_core.testing import replacing, scripted
 from logos_core.testing.rehearsal import oracle
 
+BESIDE = (
+    "SELECT u.client_order_id FROM intents i JOIN intents u ON u.symbol = i.symbol AND u.id <> i.id AND u.state = 'unknown'"
+    " WHERE i.client_order_id = ? AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.intent = i.id AND a.outcome IN ('unknown', 'absent'))"
+)
+"""What is unknown on the instrument of an order that leaves, unless that was in doubt itself."""
 ENOUGH_S = 200.0
 """After so long, whatever was on its way has arrived and is shown."""
 LENGTH = 36
@@ -91,7 +97,11 @@ class Told:
 
 @define(kw_only=True)
 class History:
-    """One history while it is played."""
+    """One history while it is played.
+
+    Attributes:
+        holds: what waits while an outcome is unknown.
+    """
 
     profile: str
     seed: int
@@ -106,11 +116,13 @@ class History:
     deaths: int = 0
     processes: int = 0
     events: tuple[Any, ...] = ()
+    holds: str = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.scheduler = Scheduler(Random(f"schedule {self.seed}"))
         self.world = World(PROFILES[self.profile], self.scheduler, Random(f"world {self.seed}"))
         self.world.on_first_byte = self._check_first_byte
+        self.holds = INSTRUMENT if self.seed // len(PROFILES) % 2 else NOTHING
 
     @property
     def home(self) -> Home:
@@ -150,7 +162,7 @@ class History:
             self.scheduler.spawn(process, "opens", lambda: self._open(process))
 
     def _open(self, process: Process) -> None:
-        session = open_session(self.folder, self.world, process)
+        session = open_session(self.folder, self.world, process, self.holds)
         self.sessions.append(session)
 
     def _do_submit(self, random: Random) -> None:
@@ -252,10 +264,13 @@ class History:
                 "SELECT count(*) FROM attempts a JOIN intents i ON i.id = a.intent WHERE i.client_order_id = ? AND a.outcome IS NULL",
                 (client_order_id,),
             ).fetchall()
+            beside = connection.execute(BESIDE, (client_order_id,)).fetchall()
         finally:
             connection.close()
         if found != [(1,)]:
             self.broken.append(f"{client_order_id} leaves, and {found[0][0]} attempts of it are in flight on record")
+        if beside and self.holds == INSTRUMENT:
+            self.broken.append(f"{client_order_id} leaves for the first time while {beside[0][0]} is unknown")
         if self.home.halts():
             self.broken.append(f"{client_order_id} leaves while {', '.join(self.home.halts())} is halted")
 
@@ -275,7 +290,7 @@ class History:
         self.scheduler.pause("everything arrives", ENOUGH_S)
         self._remember_events()
         self.home.resume(EVERYTHING)
-        session = open_session(self.folder, self.world, Process("healer"))
+        session = open_session(self.folder, self.world, Process("healer"), self.holds)
         adapter = session.adapter
         for name in self.orders:
             self._quietly(partial(self._submit, adapter, name))

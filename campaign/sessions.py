@@ -14,6 +14,7 @@ from logos_core.capabilities import ReplaceKind
 from logos_core.home import Home
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.rails.absence import AbsencePolicy
+from logos_core.rails.doubt import DoubtPolicy
 from logos_core.records import LedgerIdentity
 from logos_core.testing import scripted
 
@@ -26,7 +27,7 @@ class Session:
     adapter: Adapter
 
 
-def open_session(folder: Path, world: World, process: Process) -> Session:
+def open_session(folder: Path, world: World, process: Process, holds: str) -> Session:
     """Open a session, which recovers first. Its process may die on the way."""
     home = Home(folder / "home")
     natively = world.able.replace.kind is ReplaceKind.NATIVE
@@ -45,7 +46,7 @@ def open_session(folder: Path, world: World, process: Process) -> Session:
         scripted.bound(venue, clock),
         venue.identity,
         home,
-        scripted.Rails(policy=AbsencePolicy()),
+        scripted.Rails(policy=AbsencePolicy(), unknown=DoubtPolicy(holds=holds)),
         strategy="strategy",
         clock=clock,
         folder=folder,

@@ -272,7 +272,8 @@ class Adapter:
         different, moved = self._compare(
             [report for report in snapshot.open_orders if report.client_order_id in news or report.status.is_final]
         )
-        unsettled = tuple(recorded.client_order_id for recorded in parts.ledger.unsettled())
+        open_ones = parts.ledger.unsettled()
+        unsettled = tuple(recorded.client_order_id for recorded in open_ones)
         found = ReconciliationReport(
             verdict=Agreement.AGREES,
             checked=len(compared(before, snapshot, knows, PREFIX).difference(unsettled)),
@@ -282,6 +283,7 @@ class Adapter:
             different=tuple(different),
             in_motion=(*moving, *moved, *held.in_motion),
             unsettled=unsettled,
+            unsettled_since=tuple(recorded.open_since or recorded.updated_at for recorded in open_ones),
             duplicates=tuple(parts.ledger.duplicates()),
             overfilled=parts.ledger.executed.overfills(),
             positions_different=held.different,

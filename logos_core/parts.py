@@ -9,6 +9,7 @@ from logos_core.clock import Clock
 from logos_core.extensions import Extensions
 from logos_core.hookspecs import OrderReference, VenueIdentity
 from logos_core.ledger.sqlite import SqliteLedger
+from logos_core.rails.doubt import DoubtPolicy
 from logos_core.rails.idempotency import IdempotentCache
 from logos_core.rails.kill_switch import KillSwitch
 from logos_core.rails.rate_limit import RateLimiter
@@ -29,6 +30,7 @@ class Parts:
         spool: keeps what had to go out while the ledger could not record it.
         run_folder: where the session leaves its evidence.
         replace: what the preset accepts when an order is replaced.
+        unknown: what waits while an outcome is unknown.
         verified: whether the venue was asked, at open, for orders that the ledger does not know.
     """
 
@@ -49,6 +51,7 @@ class Parts:
     run_folder: Path
     verified: bool = True
     replace: ReplacePolicy = field(factory=ReplacePolicy)
+    unknown: DoubtPolicy = field(factory=DoubtPolicy)
 
     def reference(self, client_order_id: str, symbol: str) -> OrderReference:
         """Return how to find an order, with all that is on record of it."""

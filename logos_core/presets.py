@@ -13,6 +13,7 @@ from attrs import Attribute, field, fields, frozen, validators
 
 from logos_core.errors import ConfigurationError
 from logos_core.rails.absence import AbsencePolicy
+from logos_core.rails.doubt import ACCOUNT, INSTRUMENT, NOTHING, DoubtPolicy
 from logos_core.rails.replace import ReplacePolicy
 from logos_core.rails.retry import RetryConfig
 
@@ -81,6 +82,7 @@ class Preset:
     rate_limit: RateLimitConfig = field(factory=RateLimitConfig)
     absence: AbsencePolicy = field(factory=AbsencePolicy)
     replace: ReplacePolicy = field(factory=ReplacePolicy)
+    unknown: DoubtPolicy = field(factory=DoubtPolicy)
     session: SessionConfig = field(factory=SessionConfig)
 
 
@@ -89,6 +91,7 @@ _TABLES: dict[str, type[Any]] = {
     "rate_limit": RateLimitConfig,
     "absence": AbsencePolicy,
     "replace": ReplacePolicy,
+    "unknown": DoubtPolicy,
     "session": SessionConfig,
 }
 _TEXTS = ("venue", "environment", "strategy")
@@ -114,6 +117,10 @@ def load(path: str | Path) -> Preset:
     optional = {name: _text(path, name, body[name]) for name in _OPTIONAL_TEXTS if name in body}
     free = {name: _texts(path, name, body.get(name, {})) for name in _FREE_TABLES}
     tables = {name: _table(path, name, kind, body.get(name, {})) for name, kind in _TABLES.items()}
+    if texts["environment"] == "live" and tables["unknown"].holds == NOTHING:
+        raise ConfigurationError(
+            f"{path}: unknown.holds is {NOTHING!r}, and environment is 'live'; allowed: {INSTRUMENT!r}, {ACCOUNT!r}"
+        )
     checked: dict[str, Any] = {**texts, **optional, **free, **tables}
     return Preset(path=path, **checked)
 

@@ -11,6 +11,7 @@ Rules:
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -55,6 +56,7 @@ class ReconciliationReport:
         different: orders on which both sides disagree.
         in_motion: orders that changed while they were read.
         unsettled: client order ids whose outcome nobody knows yet.
+        unsettled_since: since when, for each of them.
         duplicates: venue orders beyond the first for one intent. They halt.
         overfilled: orders of which more was traded than was ordered. They halt.
         positions_different: positions that moved otherwise than by executions of ours; by foreign trading on the account, too.
@@ -70,6 +72,7 @@ class ReconciliationReport:
     different: tuple[Difference, ...] = ()
     in_motion: tuple[str, ...] = ()
     unsettled: tuple[str, ...] = ()
+    unsettled_since: tuple[datetime, ...] = ()
     duplicates: tuple[str, ...] = ()
     overfilled: tuple[Overfill, ...] = ()
     positions_different: tuple[PositionDifference, ...] = ()
@@ -90,6 +93,8 @@ class ReconciliationReport:
             "positions different": self.positions_different,
         }
         found = ", ".join(f"{len(rows)} {name}" for name, rows in counts.items() if rows) or "no difference"
+        if self.unsettled_since:
+            found += f", the oldest since {min(self.unsettled_since):%Y-%m-%d %H:%M:%SZ}"
         orders = "open order" if self.checked == 1 else "open orders"
         return f"reconciliation: {self.verdict.value}; {self.checked} {orders} compared, {found}"
 

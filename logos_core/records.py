@@ -52,6 +52,20 @@ class Denial:
 
 
 @frozen(kw_only=True)
+class Doubt:
+    """An intent whose outcome is unknown.
+
+    Attributes:
+        since: when the first attempt that nobody knows the end of became durable.
+    """
+
+    client_order_id: str
+    intent_id: str | None
+    symbol: str
+    since: datetime
+
+
+@frozen(kw_only=True)
 class Overfill:
     """More was traded than was ordered.
 
@@ -110,6 +124,12 @@ class Recorded:
     report: ExecutionReport | None
     duplicates: tuple[str, ...]
     replaces: str | None = None
+
+    @property
+    def open_since(self) -> datetime | None:
+        """Return since when it is open what became of it: when the first attempt that nobody knows the end of became durable."""
+        doubtful = {None, AttemptOutcome.UNKNOWN}
+        return min((attempt.committed_at for attempt in self.attempts if attempt.outcome in doubtful), default=None)
 
     def reference(self) -> OrderReference:
         """Return how to find the order at the venue."""
@@ -188,8 +208,10 @@ class Ledger(Protocol):
     def find(self, client_order_id: str) -> Recorded | None:
         """Return an intent, or None if the ledger has never heard of it."""
 
-    def claim(self, claim: Claim, deny: Callable[[], Denial | None]) -> int | Denial:
-        """Make an attempt durable and return its number, or the denial that `deny` gave inside the transaction."""
+    def claim(
+        self, claim: Claim, deny: Callable[[], Denial | None], beside: Callable[[], Denial | None] = lambda: None
+    ) -> int | Denial:
+        """Make an attempt durable and return its number, or the denial that `deny`, or `beside`, gave inside the transaction."""
 
     def settle(
         self,

@@ -23,27 +23,31 @@ class RecoveryReport:
         found: orders that exist after all.
         closed: intents proven to have no order, and past their validity.
         unknown: intents whose outcome nobody can prove yet.
+        unknown_since: since when, for each of them.
         left_alone: intents that a living session is still sending.
     """
 
     found: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    unknown_since: tuple[datetime, ...] = ()
     left_alone: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         counts = {"found": self.found, "closed": self.closed, "unknown": self.unknown, "in flight elsewhere": self.left_alone}
         said = ", ".join(f"{len(rows)} {name}" for name, rows in counts.items() if rows)
-        return f"recovery: {said or 'nothing was open'}"
+        oldest = f"; the oldest unknown since {min(self.unknown_since):%Y-%m-%d %H:%M:%SZ}" if self.unknown_since else ""
+        return f"recovery: {said or 'nothing was open'}{oldest}"
 
 
 def recover(
     resolver: Resolver, unsettled: list[Recorded], is_dead: Callable[[str], bool], now: Callable[[], datetime]
 ) -> RecoveryReport:
     """Find out what became of every unsettled intent that no living session is sending."""
-    found, closed, unknown, left_alone = [], [], [], []
+    found, closed, left_alone = [], [], []
+    unknown: list[tuple[str, datetime]] = []
     for recorded in unsettled:
-        name = recorded.client_order_id
+        name, since = recorded.client_order_id, recorded.open_since or recorded.updated_at
         if not is_abandoned(recorded, is_dead):
             left_alone.append(name)
             continue
@@ -52,15 +56,21 @@ def recover(
         except LedgerError:
             raise
         except Exception:  # noqa: BLE001  one intent that cannot be read must not keep the others, or the session, from going on
-            unknown.append(name)
+            unknown.append((name, since))
             continue
         if resolution.standing is Standing.FOUND:
             found.append(name)
         elif resolution.recorded.state is IntentState.NOT_PLACED:
             closed.append(name)
         else:
-            unknown.append(name)
-    return RecoveryReport(found=tuple(found), closed=tuple(closed), unknown=tuple(unknown), left_alone=tuple(left_alone))
+            unknown.append((name, since))
+    return RecoveryReport(
+        found=tuple(found),
+        closed=tuple(closed),
+        unknown=tuple(name for name, _ in unknown),
+        unknown_since=tuple(since for _, since in unknown),
+        left_alone=tuple(left_alone),
+    )
 
 
 def settle_one(resolver: Resolver, recorded: Recorded, now: datetime) -> Resolution:

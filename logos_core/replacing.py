@@ -7,7 +7,7 @@ Rules:
 2. The quantity is the new total. What has been traded of the order, and of those it replaced in turn, is never placed again.
 3. The venue's own request is used only while nothing of the order has been traded, and only where it fails once something has
    (`rails.replace`). Otherwise the order is cancelled first, its end is awaited, and only what it then left is placed.
-4. No order is cancelled for the sake of one that would be denied: that is found out before.
+4. No order is cancelled for the sake of one that would be denied: that is found out before, an unknown outcome beside it included.
 5. If the order traded while the venue replaced it all the same, so that both together may come to more than was decided, the new
    one is cancelled, and nothing is said until it has ended.
 6. Nothing is placed for an order whose place somebody else's has taken, nor for one whose legs protect what it traded.
@@ -34,6 +34,7 @@ from logos_core.hookspecs import Found
 from logos_core.lifecycle import UNSETTLED, IntentState
 from logos_core.orders import OrderClass, OrderStatus, Replacement, changed_order
 from logos_core.parts import Parts
+from logos_core.rails.doubt import leaves_less
 from logos_core.rails.idempotency import same_decision
 from logos_core.rails.replace import is_native
 from logos_core.records import ClaimLostError, Recorded
@@ -151,6 +152,9 @@ class Replacing:
         """Let the venue replace the order in one request."""
         name = sending.client_order_id
         sending.in_place_of = original.reference()
+        sending.leaves_less = original.request is not None and leaves_less(
+            self._parts.venue.capabilities, original.request, sending.order
+        )
         try:
             self._submission.send(sending)
         except (OrderRejectedError, OrderNotPlacedError) as error:

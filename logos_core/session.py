@@ -204,6 +204,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         spool=spool,
         verified=snapshot is not None,
         replace=preset.replace,
+        unknown=preset.unknown,
         on_close=_closer(ledger, home, run, clock, closing),
         run_folder=run.path,
     )

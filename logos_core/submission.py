@@ -8,6 +8,7 @@ Rules:
 4. An answer is believed only if it came over the wire and is about the order that was sent.
 5. A refusal of one attempt settles the intent only if no earlier attempt is in doubt.
 6. A proof is about the attempts that were made when it was found, and allows nothing after a later one.
+7. Nothing that could add risk leaves beside another intent whose outcome is unknown (`rails.doubt`).
 """
 
 from collections.abc import Callable, Mapping
@@ -43,7 +44,7 @@ from logos_core.instruments import Instrument
 from logos_core.lifecycle import IntentState
 from logos_core.orders import Decision, Order, OrderRequest, OrderStatus
 from logos_core.parts import Parts
-from logos_core.rails import features, grid
+from logos_core.rails import doubt, features, grid
 from logos_core.rails.idempotency import Verdict
 from logos_core.rails.retry import SEND_WITHIN, further_attempts
 from logos_core.records import AttemptOutcome, Claim, ClaimLostError, Denial, Recorded
@@ -88,6 +89,7 @@ class Sending:
         replaces: the client order id of the order whose place it takes, or None.
         in_place_of: that order, where the venue replaces it in one request of its own.
         proven_attempt: the latest attempt that a proof on record is about.
+        leaves_less: it can only make less of the order whose place it takes.
     """
 
     decision: Decision
@@ -97,6 +99,7 @@ class Sending:
     replaces: str | None = None
     in_place_of: OrderReference | None = None
     proven_attempt: int | None = None
+    leaves_less: bool = False
 
 
 class Submission:
@@ -163,7 +166,7 @@ class Submission:
         """Deny an order that would be denied before it leaves, without leaving a trace of it in the budget or at the venue."""
         self._request(sending)
         self._deny_if(self._parts.extensions.object_to(sending.order), sending)
-        self._deny_if(self._parts.switch.decide() or self._parts.ledger.latch_denial(), sending)
+        self._deny_if(self._parts.switch.decide() or self._parts.ledger.latch_denial() or self._in_doubt(sending), sending)
 
     def send(self, sending: Sending) -> ExecutionReport:
         """Make the first attempt inline, and further ones with stamina as long as they are safe."""
@@ -275,7 +278,8 @@ class Submission:
             why = f"its validity ended at {sending.valid_until.isoformat()}"
             endings.unavailable(self._venue, self._parts.reference(request.client_order_id, request.symbol), why)
         send_by = min(now + SEND_WITHIN, sending.valid_until)
-        gates = (self._parts.switch.gate(), _in_time(self._parts.clock, send_by))  # the time last: looking at the switch takes some
+        settled = doubt.gate(lambda: self._in_doubt(sending))
+        gates = (self._parts.switch.gate(), settled, _in_time(self._parts.clock, send_by))  # the time last: the others take some
         claim = Claim(
             decision=sending.decision,
             replaces=sending.replaces,
@@ -285,10 +289,18 @@ class Submission:
             valid_until=sending.valid_until,
             proven_attempt=sending.proven_attempt,
         )
-        number = self._parts.ledger.claim(claim, self._parts.switch.decide)
+        number = self._parts.ledger.claim(claim, self._parts.switch.decide, lambda: self._in_doubt(sending))
         if isinstance(number, Denial):
             self._deny(number, sending.decision.intent_id, sending.client_order_id)
         return number, gates
+
+    def _in_doubt(self, sending: Sending) -> Denial | None:
+        """Return the denial for an order that could add risk beside an unknown outcome."""
+        parts = self._parts
+        if parts.unknown.holds == doubt.NOTHING or sending.order.reduce_only or sending.leaves_less:
+            return None
+        found = parts.ledger.in_doubt(parts.unknown.place(sending.order.symbol))
+        return doubt.decide(parts.unknown, sending.client_order_id, found, parts.clock.now())
 
     def _conclude(self, sending: Sending, request: OrderRequest, number: int, reply: Reply) -> ExecutionReport:
         """Record what an attempt came to, and return or raise it."""

@@ -47,6 +47,20 @@ def exact(name: str, value: object) -> Decimal:
     return number
 
 
+def lasted(since: datetime, now: datetime) -> str:
+    """Return how long something has lasted, in one unit.
+
+    >>> from datetime import UTC
+    >>> lasted(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 3, 30, tzinfo=UTC))
+    '3 h'
+    """
+    passed = max(now - since, timedelta(0)).total_seconds()
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if passed >= seconds:
+            return f"{int(passed // seconds)} {unit}"
+    return f"{int(passed)} s"
+
+
 def plain(number: Decimal) -> str:
     """Return the one spelling of a number: no exponent, no trailing zeros.
 

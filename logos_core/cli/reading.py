@@ -8,16 +8,18 @@ from attrs import evolve
 
 from logos_core import presets
 from logos_core.cli import executed, words
+from logos_core.cli.doubts import doubt_body, doubt_text
 from logos_core.cli.environment import open_home
 from logos_core.cli.exits import Exit
 from logos_core.cli.ledgers import Trouble, opened, refuse_if_unread, the_one
 from logos_core.cli.options import Json
-from logos_core.cli.output import columned, emit, emit_table
+from logos_core.cli.output import emit, emit_table
 from logos_core.clock import SystemClock
 from logos_core.errors import ConfigurationError
 from logos_core.events import StoredEvent
 from logos_core.home import Home, key_of
 from logos_core.ledger.sqlite import SqliteLedger
+from logos_core.rails.doubt import DoubtPolicy
 from logos_core.records import LedgerIdentity, Recorded
 
 _OWNER_COLUMNS = ("VENUE", "ACCOUNT")
@@ -44,8 +46,14 @@ def orders(
         ]
         rows = [(*(_owner(account) if several else ()), *_row(recorded)) for account, recorded in found]
         body = [{**words.intent_body(recorded), **_account_body(account)} for account, recorded in found]
+        if only_unknown:
+            policy = wanted.unknown if wanted else None
+            details = [row for ledger in ledgers for row in _doubts(ledger, policy)]
+            body = [{**known, **detail} for known, detail in zip(body, details, strict=True)]
     columns = (*_OWNER_COLUMNS, *_COLUMNS) if several else _COLUMNS
     emit_table(columns, rows, body, as_json=as_json, empty="nothing is unknown" if only_unknown else "no order is on record")
+    if only_unknown and rows and not as_json:
+        emit(None, "\n" + doubt_text(details), as_json=False)
     refuse_if_unread(troubles)
     return Exit.DONE
 
@@ -184,7 +192,6 @@ def status(as_json: Json = False) -> int:
 
 
 def _ledger_body(ledger: SqliteLedger) -> dict[str, Any]:
-    now = SystemClock().now()
     account = ledger.identity
     return {
         "key": key_of(account),
@@ -196,18 +203,13 @@ def _ledger_body(ledger: SqliteLedger) -> dict[str, Any]:
         "latches": ledger.latched(),
         "duplicates": ledger.duplicates(),
         "overfilled": [str(found) for found in ledger.executed.overfills()],
-        "unsettled": [
-            {
-                "client_order_id": recorded.client_order_id,
-                "intent_id": recorded.intent_id,
-                "state": recorded.state.value,
-                "order": words.order_words(recorded),
-                "since": recorded.updated_at,
-                "age": words.age(recorded.created_at, now),
-            }
-            for recorded in ledger.unsettled()
-        ],
+        "unsettled": _doubts(ledger, None),
     }
+
+
+def _doubts(ledger: SqliteLedger, policy: DoubtPolicy | None) -> list[dict[str, Any]]:
+    now = SystemClock().now()
+    return [doubt_body(ledger, recorded, now, policy) for recorded in ledger.unsettled()]
 
 
 def _sessions(home: Home) -> dict[str, list[str]]:
@@ -232,13 +234,7 @@ def _status_text(body: dict[str, Any]) -> str:
         lines += [f"  LATCHED   {reason}" for reason in ledger["latches"]]
         lines += [f"  DUPLICATE {venue_order_id}" for venue_order_id in ledger["duplicates"]]
         lines += [f"  OVERFILLED {said}" for said in ledger["overfilled"]]
-        rows = [
-            (row["state"].upper(), row["age"], row["order"], row["intent_id"] or "-", row["client_order_id"])
-            for row in ledger["unsettled"]
-        ]
-        if rows:
-            lines += [
-                "  " + line for line in columned(("UNSETTLED", "AGE", "ORDER", "INTENT", "CLIENT ORDER ID"), rows).splitlines()
-            ]
+        if ledger["unsettled"]:
+            lines += ["", *(f"  {line}".rstrip() for line in doubt_text(ledger["unsettled"]).splitlines())]
     lines += ["", *(f"UNREADABLE  {row['error']}" for row in body["unreadable"])] if body["unreadable"] else []
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """`logos recover`, `logos reconcile` and `logos resolve`: find out, compare, settle."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from logos_core.hookspecs import Found, NotSeen
 from logos_core.lifecycle import IntentState
 from logos_core.reconciliation import Agreement, ReconciliationReport
 from logos_core.records import LedgerIdentity, Recorded
+from logos_core.values import lasted
 
 _AGREEMENTS = {
     Agreement.AGREES: Exit.DONE,
@@ -42,10 +44,9 @@ def recover(preset: PresetArgument, as_json: Json = False) -> int:
     open_still = [recorded for recorded in after if recorded.state is IntentState.UNKNOWN]
     in_flight = [recorded for recorded in after if recorded.state is IntentState.IN_FLIGHT]
     body["verdict"] = _verdict(len(after), len(open_still), len(in_flight))
-    lines = [
-        str(body["verdict"]),
-        *(f"  {recorded.client_order_id}  {recorded.state.value}: {words.order_words(recorded)}" for recorded in after),
-    ]
+    lines = [str(body["verdict"]), *map(_recovered_line, after)]
+    if open_still:
+        lines.append("`logos orders PRESET --unknown` says what is known of each, what waits for it, and what to do next.")
     emit(body, "\n".join(lines), as_json=as_json)
     if open_still:
         return Exit.UNKNOWN
@@ -66,8 +67,18 @@ def _verdict(count: int, unknown: int, in_flight: int) -> str:
     return "recovery: " + ", ".join(part for part in parts if part)
 
 
+def _recovered_line(recorded: Recorded) -> str:
+    age = "" if recorded.open_since is None else f" for {lasted(recorded.open_since, SystemClock().now())}"
+    return f"  {recorded.client_order_id}  {recorded.state.value}{age}: {words.order_words(recorded)}"
+
+
 def _outcome(recorded: Recorded) -> dict[str, Any]:
-    return {**words.intent_body(recorded), "known": words.KNOWN[recorded.state], "next": words.next_step(recorded)}
+    return {
+        **words.intent_body(recorded),
+        "since": recorded.open_since,
+        "known": words.KNOWN[recorded.state],
+        "next": words.next_step(recorded),
+    }
 
 
 def reconcile(preset: PresetArgument, as_json: Json = False) -> int:
@@ -88,7 +99,7 @@ def _reconciliation_text(found: ReconciliationReport) -> str:
         "position moved otherwise than by our executions": found.positions_different,
         "position not compared, for information": found.positions_not_compared,
         "in motion": found.in_motion,
-        "unsettled": found.unsettled,
+        "unsettled": tuple(map(_since, found.unsettled, found.unsettled_since)),
         "foreign, for information": found.foreign_remote,
     }
     lines += [f"  {said}: {name}" for said, names in lists.items() for name in names]
@@ -100,8 +111,14 @@ def _reconciliation_text(found: ReconciliationReport) -> str:
             "A deposit, a split or another's trading moves positions, too. Once you know what it was: `logos ledger baseline`."
         )
     if found.unsettled:
-        lines.append("`logos show ID` tells the story of one.")
+        lines.append(
+            "`logos orders PRESET --unknown` says what waits for them and what to do; `logos show ID` tells the story of one."
+        )
     return "\n".join(lines)
+
+
+def _since(name: str, since: datetime) -> str:
+    return f"{name}, for {lasted(since, SystemClock().now())}, since {since:%Y-%m-%d %H:%M:%SZ}"
 
 
 def resolve(

@@ -1,7 +1,7 @@
 """Orders, reports and events in words: for a person who has just been woken up."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -213,20 +213,6 @@ def _changes(said: Mapping[str, Any]) -> str:
 
 def _number(value: Any) -> str:
     return plain(value) if isinstance(value, Decimal) else str(value)
-
-
-def age(since: datetime, now: datetime) -> str:
-    """Return how long ago something was, in one unit.
-
-    >>> from datetime import UTC
-    >>> age(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 3, 30, tzinfo=UTC))
-    '3 h'
-    """
-    passed = max(now - since, timedelta(0)).total_seconds()
-    for unit, seconds in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if passed >= seconds:
-            return f"{int(passed // seconds)} {unit}"
-    return f"{int(passed)} s"
 
 
 def event_body(event: StoredEvent) -> dict[str, Any]:

@@ -16,13 +16,23 @@ from logos_core.ledger import codec
 from logos_core.ledger.connection import Connection
 from logos_core.ledger.executed import Executed
 from logos_core.lifecycle import IntentState
-from logos_core.records import Attempt, AttemptOutcome, LedgerIdentity, Recorded, Segment
+from logos_core.records import Attempt, AttemptOutcome, Doubt, LedgerIdentity, Recorded, Segment
 from logos_core.reports import Execution, ExecutionReport
 
 EVENTS_AT_ONCE = 1_000
 """How many events are in memory at once while a ledger is read from end to end."""
 
+EVIDENCE = frozenset({"not_seen", "settled", "reported", "resolved"})
 FIRST_LATCH = "SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1"
+_OPEN_ATTEMPT = "(outcome IS NULL OR outcome = 'unknown')"
+IN_DOUBT = (
+    "SELECT client_order_id, intent_id, symbol,"
+    f" (SELECT min(committed_at) FROM attempts WHERE intent = i.id AND {_OPEN_ATTEMPT}) FROM intents i WHERE id IN ("
+    "SELECT id FROM intents WHERE state = 'unknown' UNION ALL SELECT intent FROM attempts a WHERE outcome IS NULL AND number > 1"
+    " AND EXISTS (SELECT 1 FROM attempts WHERE intent = a.intent AND outcome = 'unknown')"
+    ") AND (?1 IS NULL OR symbol = ?1) ORDER BY id"
+)
+"""What nobody knows the end of: unknown, or sent again while an earlier attempt is unknown. Reads no more than that, however many others."""
 _INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, parent_intent"
 
 
@@ -162,15 +172,35 @@ class LedgerReader:
         Asked at the first byte, where it must not wait for another thread's write: while one goes on, it asks over a connection of
         its own, whose pages are colder.
         """
-        idle = self._db.lock.acquire(blocking=False)
         try:
-            row = (self._db if idle else self._watch).row(FIRST_LATCH)
+            rows = self._at_once(FIRST_LATCH)
         except LedgerError as error:
             return str(error)
+        return str(rows[0][0]) if rows else None
+
+    def in_doubt(self, symbol: str | None) -> list[Doubt]:
+        """Return the intents whose outcome is unknown, of one symbol or of all, the oldest first.
+
+        Asked inside the transaction that records an attempt, and at the first byte, where it must not wait either.
+        """
+        return [
+            Doubt(client_order_id=name, intent_id=intent_id, symbol=of, since=moment(since))
+            for name, intent_id, of, since in self._at_once(IN_DOUBT, symbol)
+        ]
+
+    def _at_once(self, query: str, *bindings: Any) -> list[tuple[Any, ...]]:
+        """Read without waiting for another thread's write."""
+        idle = self._db.lock.acquire(blocking=False)
+        try:
+            return (self._db if idle else self._watch).rows(query, *bindings)
         finally:
             if idle:
                 self._db.lock.release()
-        return None if row is None else str(row[0])
+
+    def last_evidence(self, client_order_id: str) -> StoredEvent | None:
+        """Return the latest event that says where an intent was looked for, or how an attempt of it ended, or None."""
+        found = [event for event in self.events(client_order_id) if event.kind in EVIDENCE]
+        return found[-1] if found else None
 
     def events(self, client_order_id: str | None = None) -> Iterator[StoredEvent]:
         """Return all events in order that were not archived, or those of one intent that are here."""

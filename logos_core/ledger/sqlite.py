@@ -163,8 +163,14 @@ class SqliteLedger(Reported):
         self._watch.close()
         self._db.close()
 
-    def claim(self, claim: Claim, deny: Callable[[], Denial | None]) -> int | Denial:
-        """Make an attempt durable and return its number, or the denial that `deny` gave inside the transaction.
+    def claim(
+        self, claim: Claim, deny: Callable[[], Denial | None], beside: Callable[[], Denial | None] = lambda: None
+    ) -> int | Denial:
+        """Make an attempt durable and return its number, or the denial that was given inside the transaction.
+
+        Args:
+            deny: what stops every order.
+            beside: what stops this one, because of others on record; asked last.
 
         Raises:
             ClaimLostError: somebody else claimed the intent first.
@@ -176,7 +182,7 @@ class SqliteLedger(Reported):
             self.settle(name, number, AttemptOutcome.NOT_SENT, evidence={"interrupted_before": "send"})
 
         try:
-            return self._transact(lambda: self._make_claim(claim, deny, now), let_go)
+            return self._transact(lambda: self._make_claim(claim, lambda: deny() or self.latch_denial() or beside(), now), let_go)
         except _DeniedError as error:
             return error.denial
         except apsw.ConstraintError as error:
@@ -186,7 +192,7 @@ class SqliteLedger(Reported):
         """Write an attempt and return its number."""
         self._db.require_file()
         before = self._free_intent(claim)  # somebody was first? A denial would speak of an order that may be live
-        denial = deny() or self.latch_denial()
+        denial = deny()
         if denial:
             raise _DeniedError(denial)
         times = {"committed_at": stamp(now), "send_by": stamp(claim.send_by), "valid_until": stamp(claim.valid_until)}

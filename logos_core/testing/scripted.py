@@ -59,6 +59,7 @@ from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.orders import OrderRequest, OrderStatus, OrderType, TimeInForce
 from logos_core.parts import Parts
 from logos_core.rails.absence import AbsencePolicy
+from logos_core.rails.doubt import DoubtPolicy
 from logos_core.rails.idempotency import IdempotentCache
 from logos_core.rails.kill_switch import KillSwitch
 from logos_core.rails.rate_limit import RateLimiter
@@ -662,6 +663,7 @@ class Rails:
     retry: RetryConfig = field(factory=partial(RetryConfig, backoff_s=0.0, backoff_s_max=0.0, valid_for_s=60.0))
     policy: AbsencePolicy = field(factory=AbsencePolicy)
     replace: ReplacePolicy = field(factory=ReplacePolicy)
+    unknown: DoubtPolicy = field(factory=DoubtPolicy)
     extensions: Mapping[str, object] = field(factory=dict)
     max_wait_s: float = 1.0
 
@@ -734,6 +736,7 @@ def assemble(
         on_close=lambda: None,
         run_folder=folder / "runs",
         replace=rails.replace,
+        unknown=rails.unknown,
     )
 
 

@@ -9,7 +9,7 @@ from campaign import histories
 from campaign.histories import Step, play, script, shrink
 from logos_core import replacing, resolution, submission
 from logos_core.ledger import reported
-from logos_core.rails import absence, kill_switch
+from logos_core.rails import absence, doubt, kill_switch
 
 SLICE = 240
 
@@ -51,9 +51,14 @@ def _forget_what_was_traded(monkeypatch):
     monkeypatch.setattr(replacing.Replacing, "_traded", lambda *_: Decimal(0))
 
 
+def _trade_on_beside_a_doubt(monkeypatch):
+    monkeypatch.setattr(doubt, "decide", lambda *_: None)
+
+
 @pytest.mark.parametrize(
-    "plant", [_resend_blindly, _prove_too_early, _open_the_last_gate, _believe_any_answer, _forget_what_was_traded]
-)
+    "plant",
+    [_resend_blindly, _prove_too_early, _open_the_last_gate, _believe_any_answer, _forget_what_was_traded, _trade_on_beside_a_doubt],
+)  # fmt: skip
 def test_a_planted_bug_breaks_a_history(plant, monkeypatch):
     plant(monkeypatch)
 

@@ -158,8 +158,8 @@ class Loopback:
         path = self.preset(rate_limit={"requests": 100_000, "period_s": 1.0})
         return {"preset": path, "home": self.folder / "home", "environ": {CREDENTIAL: "k"}}
 
-    def open(self) -> Adapter:
-        return Adapter.open(self.preset(), home=self.folder / "home", environ={CREDENTIAL: "k"})
+    def open(self, **tables: dict[str, Any]) -> Adapter:
+        return Adapter.open(self.preset(**tables), home=self.folder / "home", environ={CREDENTIAL: "k"})
 
     def order(self, intent_id: str = "one", *, at: str = "0.95", quantity: str | None = None) -> Order:
         """An order at a share of the last price: below one it rests, above it fills."""

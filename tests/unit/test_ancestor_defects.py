@@ -27,6 +27,7 @@ from logos_core.home import EVERYTHING
 from logos_core.hookspecs import Category, NotSeen, Operation, OrderReference, Outcome
 from logos_core.orders import OrderStatus
 from logos_core.presets import Preset, RateLimitConfig
+from logos_core.rails.doubt import DoubtPolicy
 from logos_core.rails.kill_switch import KillSwitch
 from logos_core.rails.rate_limit import RateLimiter
 from logos_core.rails.retry import RetryConfig, further_attempts
@@ -34,6 +35,7 @@ from logos_core.reconciliation import Agreement, ReconciliationReport
 from logos_core.testing import scripted
 from logos_core.testing.faults import FaultKind
 from logos_core.testing.scripted import (
+    Rails,
     ScriptedVenue,
     accept,
     capabilities,
@@ -53,6 +55,7 @@ from tests.unit.making import order
 from tests.unit.test_adapter_submit import kinds, outcomes, recorded
 
 CAREFUL = capabilities(uniqueness=Uniqueness.OPEN)
+HOLDING_NOTHING = Rails(unknown=DoubtPolicy(holds="none"))
 ALPACA = pytest.mark.parametrize("loopback", ["alpaca"], indirect=True)
 ENDS = pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 
@@ -144,7 +147,7 @@ def test_d_an_opened_session_waits_between_its_tries(loopback):
     """Planted: the session is composed with a sleep that does nothing, or nobody calls it."""
     stamina.set_testing(False)
     clock = SystemClock()
-    with loopback.open() as adapter:
+    with loopback.open(unknown={"holds": "none"}) as adapter:
         loopback.fault(FaultKind.STATUS_AFTER)
         loopback.fault(FaultKind.STATUS_BEFORE, "lookup")
         began = clock.monotonic_s()
@@ -292,7 +295,7 @@ def test_i_a_plugin_that_never_saw_the_order_cancels_it(loopback):
 
 def test_j_failures_and_doubts_are_in_the_audit_log_and_outlive_the_process(desk):
     """Planted: the audit log is a list in memory, written after success."""
-    session = desk(ScriptedVenue(CAREFUL))
+    session = desk(ScriptedVenue(CAREFUL), rails=HOLDING_NOTHING)
     session.venue.on_submit(reject(), time_out_before(), not_sent(), not_sent(), not_sent())
     for intent in ("one", "two", "three"):
         with pytest.raises((OrderRejectedError, OutcomeUnknownError, VenueUnavailableError)):
@@ -389,7 +392,7 @@ def test_m_numbers_are_exact_and_a_throttled_order_is_unknown(desk):
     """Planted: quantities travel as floats; 429 is compared with a word; a 5xx is sent again."""
     with pytest.raises(TypeError):
         order(quantity=0.5)
-    session = desk(ScriptedVenue(CAREFUL))
+    session = desk(ScriptedVenue(CAREFUL), rails=HOLDING_NOTHING)
     session.adapter.submit(order(quantity="0.123", price="60000.01"))
     (sent,) = session.venue.received
     assert (Decimal("0.123"), Decimal("60000.01")) == (sent.quantity, sent.price)

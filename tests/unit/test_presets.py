@@ -39,6 +39,21 @@ def test_a_short_preset_is_whole(tmp_path):
     )
 
 
+@pytest.mark.parametrize("environment", ["simulator", "paper", "shadow"])
+def test_off_the_market_nothing_need_wait_for_an_unknown_outcome(tmp_path, environment):
+    preset = load(written(tmp_path, "[unknown]\nholds = 'none'", environment=f'"{environment}"'))
+
+    assert "none" == preset.unknown.holds
+
+
+def test_live_something_waits_for_an_unknown_outcome(tmp_path):
+    live = {"environment": '"live"'}
+    refused(written(tmp_path, "[unknown]\nholds = 'none'", **live), "unknown.holds is 'none'", "'live'", "'instrument', 'account'")
+
+    assert "instrument" == load(written(tmp_path, **live)).unknown.holds
+    assert "account" == load(written(tmp_path, "[unknown]\nholds = 'account'", **live)).unknown.holds
+
+
 def test_every_key_arrives_where_it_belongs(tmp_path):
     extra = """
     base_url = "http://127.0.0.1:1"
@@ -83,6 +98,7 @@ def test_every_key_arrives_where_it_belongs(tmp_path):
         ("[retri]", "did you mean retry?"),
         ("[retry]\natempts = 3", "did you mean retry.attempts?"),
         ("[rate_limit]\nrequest = 3", "did you mean rate_limit.requests?"),
+        ("[unknown]\nhold = 'account'", "did you mean unknown.holds?"),
         ("[absence]\ngateway_window_is_prof = true", "did you mean absence.gateway_window_is_proof?"),
         ("[session]\ntimeout = 3", "did you mean session.timeout_s?"),
         ("zzz = 1", "allowed: schema"),
@@ -105,6 +121,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path, extra, n
         ("[session]\nextensions = 'a'", "session.extensions"),
         ("[session]\nledger = 5", "ledger"),
         ("[rate_limit]\nrequests = 1.5", "requests"),
+        ("[unknown]\nholds = 'symbol'", "instrument"),
+        ("[unknown]\nholds = true", "unknown.holds"),
         ("[rate_limit]\nperiod_s = '5'", "rate_limit"),
         ("[credentials]\nkey = 5", "credentials.key"),
         ("[venue_options]\naccount = [1]", "venue_options.account"),

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from logos_core.errors import ConfigurationError, StreamNotReadyError
+from logos_core.errors import ConfigurationError, OutcomeUnknownError, StreamNotReadyError
 from logos_core.hookspecs import Operation, StreamStoppedError, extension_hook
 from logos_core.lifecycle import IntentState as S
 from logos_core.orders import OrderStatus
-from logos_core.testing.scripted import Rails, ScriptedVenue, accept
-from tests.unit.making import execution_of, order
+from logos_core.testing.scripted import Rails, ScriptedVenue, accept, fail, time_out_before
+from tests.unit.making import execution_of, order, report_of
 from tests.unit.streams import QUICK, TellingVenue, compose, reports, trades
 from tests.unit.test_adapter_submit import recorded
 
@@ -110,6 +110,20 @@ def test_a_report_that_comes_late_moves_nothing_backwards(telling):
         until(lambda: recorded(telling).state is S.FILLED)
     assert (S.FILLED, Decimal(1)) == (recorded(telling).state, recorded(telling).report.filled_quantity)
     assert [] == telling.ledger.latched()
+
+
+def test_what_a_person_closed_is_adopted_and_latches_when_the_stream_tells_of_it(telling):
+    telling.venue.on_submit(time_out_before())
+    telling.venue.on_lookup(fail(), fail(), fail())
+    with pytest.raises(OutcomeUnknownError):
+        telling.adapter.submit(order("lost"))
+    closed = telling.ledger.close_by_person(recorded(telling, "lost").client_order_id, "ann", "support said so", {})
+    with telling.adapter.listen(QUICK):
+        telling.venue.tell(reports(report_of(closed.client_order_id)))
+        until(telling.ledger.latched)
+
+    assert S.NEW is recorded(telling, "lost").state
+    assert ["not_placed" in reason for reason in telling.ledger.latched()] == [True]
 
 
 def test_what_is_somebody_elses_is_nobodys_business(telling):
