@@ -84,5 +84,9 @@ DENIALS = {
     "REPLACE_TERMS_UNKNOWN": "The order was read back from the venue, and its terms are not on record. Cancel it and submit a new one.",
     "REPLACE_UNDER_WAY": "Another replacement of the same order is not settled yet. Settle that one first.",
     "SEND_WINDOW_PASSED": "The attempt did not begin to leave in time after its commit. It is tried again by itself while the order is valid.",
+    "UNKNOWN_OUTCOME_OPEN": (
+        "Nobody knows yet what became of another order, on the same instrument or, if `[unknown] holds` says so, on the account. "
+        "The message names it. `logos recover`, or submit that intent again, or `logos resolve`; then this one again."
+    ),
 }
 """By reason: what was wrong, and what to do about it."""
