@@ -216,16 +216,19 @@ def test_what_is_sent_again_is_in_doubt_until_it_is_known(desk):
 def test_what_becomes_unknown_after_the_commit_is_seen_before_the_first_byte(desk):
     session, other = desk(ScriptedVenue(CAREFUL)), desk()
 
-    def begin(venue, request):
-        make_unknown(other)
-        return accept()(venue, request)
+    def left_unknown():
+        other.ledger.settle(recorded(other).client_order_id, 1, A.UNKNOWN, evidence={})
 
-    session.venue.on_submit(begin)
-    with held():
-        session.adapter.submit(order("two"))
+    def beside():
+        session.venue.on_submit(first(left_unknown, accept()))
+        with held():
+            session.adapter.submit(order("two"))
+
+    session.venue.on_submit(first(beside, accept()))
+    other.adapter.submit(order())
 
     assert [A.NOT_SENT] == [attempt.outcome for attempt in recorded(session, "two").attempts]
-    assert ["lost"] == [known.intent_id for known in session.ledger.unsettled()]
+    assert [recorded(session).client_order_id] == [report.client_order_id for report in session.venue.held]
 
 
 def test_evidence_lets_the_others_go_and_so_does_a_person(desk):
