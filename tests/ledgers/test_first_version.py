@@ -22,10 +22,11 @@ from logos_core.clock import ManualClock, SystemClock
 from logos_core.ledger import codec
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import IntentState as S
+from logos_core.rails.doubt import DoubtPolicy
 from logos_core.reconciliation import Agreement
 from logos_core.reports import ExecutionReport
 from logos_core.testing import scripted
-from logos_core.testing.scripted import ScriptedVenue
+from logos_core.testing.scripted import Rails, ScriptedVenue
 from tests.ledgers.loading import FIRST_VERSION, load, move_in, order_of, then, told
 from tests.ledgers.venues import NAMES, Venue, diary_of
 from tests.ledgers.write import answers
@@ -115,7 +116,7 @@ def test_an_old_intent_submitted_again_is_answered_from_the_record(venue):
 def test_an_old_adopted_order_can_be_claimed_and_an_old_latch_holds_until_it_is_released(venue):
     (adopted,) = [intent for name, intent in venue.intents.items() if name is None]
     of_today = order_of(venue.intents["open"] | {"intent_id": "of today"})
-    with venue.open() as adapter:
+    with venue.open('[unknown]\nholds = "none"\n') as adapter:  # an old unknown order is another matter
         claimed = adapter.submit(order_of(venue.intents["adopted and claimed"] | {"intent_id": "adopted"}))
         denied = ended(adapter.submit, of_today)
         adapter.ledger.release("somebody", "the test goes on")
@@ -133,7 +134,9 @@ def test_old_ends_that_no_simulator_gives_stand(tmp_path):
     known = intents("scripted")
     clock = ManualClock()
     clock.sleep(3_600.0)
-    session: Any = scripted.compose(tmp_path, venue, clock=clock, strategy="first", recovers=False)
+    session: Any = scripted.compose(
+        tmp_path, venue, clock=clock, strategy="first", recovers=False, rails=Rails(unknown=DoubtPolicy(holds="none"))
+    )
     settled = ("pending_new", "new", "filled", "expired", "pending_cancel", "partially_filled", "twice")
     again = {name: ended(session.adapter.submit, order_of(known[name])) for name in known if not name.startswith("unknown")}
     request = session.ledger.find(known["unknown, accepted"]["client_order_id"]).request

@@ -64,7 +64,7 @@ class Venue:
         self.diary.append({"at": self._now().isoformat(), "fill": venue_order_id, "quantity": str(quantity)})
         self.app.exchange.fill(venue_order_id, Decimal(quantity))
 
-    def preset(self, timeout_s: float = 1.0) -> Path:
+    def preset(self, timeout_s: float = 1.0, extra: str = "") -> Path:
         """Write a preset for it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         options = f'[venue_options]\naccount = "{ACCOUNT}"\n' if self.name == "oanda" else ""
@@ -74,13 +74,13 @@ class Venue:
             f'schema = 1\nvenue = "{self.name}"\nenvironment = "simulator"\nstrategy = "{STRATEGY}"\n'
             f'base_url = "{self.server.url}"\n[credentials]\n{credentials}\n{options}'
             f'[rate_limit]\nrequests = 100000\nperiod_s = 1.0\n[session]\nruns = "{self._folder / "runs"}"\n'
-            f"timeout_s = {timeout_s}\n"
+            f"timeout_s = {timeout_s}\n{extra}"
         )
         return path
 
-    def open(self) -> Adapter:
+    def open(self, extra: str = "") -> Adapter:
         """Open a session on it."""
-        return Adapter.open(self.preset(), home=self.home, environ={"LOGOS_SIMULATOR_KEY": "k"})
+        return Adapter.open(self.preset(extra=extra), home=self.home, environ={"LOGOS_SIMULATOR_KEY": "k"})
 
     def _now(self) -> datetime:
         return self._at or datetime.now(UTC)

@@ -75,7 +75,7 @@ def test_recovery_runs_twice_and_changes_nothing_the_second_time(desk):
 
     assert before == (recorded(again).state, outcomes(again), recorded(again).updated_at)
     assert ((recorded(again).client_order_id,), (), ()) == (report.unknown, report.found, report.closed)
-    assert "recovery: 1 unknown" == str(report)
+    assert f"recovery: 1 unknown; the oldest unknown since {report.unknown_since[0]:%Y-%m-%d %H:%M:%SZ}" == str(report)
 
 
 def test_recovery_leaves_a_living_session_alone(desk):
