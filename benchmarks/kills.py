@@ -114,10 +114,10 @@ class Around:
 
 
 class DeadlyLedger(Around):
-    def claim(self, claim: Any, deny: Any) -> Any:
+    def claim(self, *args: Any) -> Any:
         if self._phase == BEFORE_5:
             die()
-        made = self._inner.claim(claim, deny)
+        made = self._inner.claim(*args)
         if self._phase == AFTER_5:
             die()
         return made
