@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 
 from logos_core.capabilities import ExpiryKind, Uniqueness
+from logos_core.clock import ManualClock
 from logos_core.errors import (
     LedgerError,
     OrderConflictError,
@@ -29,6 +30,7 @@ from logos_core.orders import Order, OrderStatus
 from logos_core.rails.absence import AbsencePolicy
 from logos_core.rails.retry import RetryConfig
 from logos_core.records import AttemptOutcome as A
+from logos_core.submission import evidence
 from logos_core.testing.scripted import (
     Rails,
     ScriptedVenue,
@@ -50,6 +52,8 @@ from logos_core.testing.scripted import (
     time_out_after,
     time_out_before,
 )
+from logos_core.venues import Reply
+from logos_core.wire import Answer, WireRecord
 from tests.unit.making import order
 
 ONE_TRY = Rails(retry=RetryConfig(attempts=1, valid_for_s=60.0))
@@ -425,6 +429,16 @@ def test_an_interrupted_submit_is_recorded_unknown_and_raised_on(desk, error):
         session.adapter.submit(order())
 
     assert (S.UNKNOWN, [A.UNKNOWN]) == (recorded(session).state, outcomes(session))
+
+
+def test_the_evidence_of_a_request_holds_neither_an_errors_text_nor_a_header():
+    record = WireRecord(operation=Operation.SUBMIT, clock=ManualClock(), deadline_s=1.0)
+    record.begin_request()
+    record.answered(Answer(status=503, headers={"set-cookie": "token"}, body="busy"))
+    seen = evidence(Reply(None, ConnectionError("https://venue.example/order?signature=token"), record))
+
+    assert (1, 503, "busy", "ConnectionError") == (seen["requests"], seen["status"], seen["body"], seen["error"])
+    assert "token" not in str(seen)
 
 
 @pytest.mark.parametrize("rule", Uniqueness)

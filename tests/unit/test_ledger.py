@@ -314,6 +314,16 @@ def test_proven_absence_closes_every_unknown_attempt(book):
     assert (S.NOT_PLACED, [A.ABSENT, A.ABSENT]) == (found.state, [attempt.outcome for attempt in found.attempts])
 
 
+def test_a_proof_about_an_earlier_attempt_closes_no_later_one(book):
+    book.claim()
+    book.settle(A.UNKNOWN)
+    book.claim(again=True)
+    book.settle(A.UNKNOWN, number=2)
+    found = book.settle(A.ABSENT, number=1)
+
+    assert (S.UNKNOWN, [A.ABSENT, A.UNKNOWN]) == (found.state, [attempt.outcome for attempt in found.attempts])
+
+
 @pytest.mark.parametrize(("late", "said"), [(A.ABSENT, None), (A.REJECTED, None), (A.ACCEPTED, report_of())])
 def test_a_late_word_on_an_old_attempt_leaves_the_one_in_flight_to_its_sender(book, late, said):
     book.claim()

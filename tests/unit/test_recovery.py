@@ -8,6 +8,7 @@ from logos_core.hookspecs import Operation
 from logos_core.lifecycle import IntentState as S
 from logos_core.orders import OrderStatus
 from logos_core.records import AttemptOutcome as A
+from logos_core.resolution import Resolution, Standing
 from logos_core.testing.scripted import (
     ScriptedVenue,
     accept,
@@ -111,6 +112,17 @@ def test_a_refused_further_attempt_does_not_keep_the_doubt_about_an_earlier_one_
 
     assert ((recorded(session).client_order_id,), ()) == (found.closed, found.unknown)
     assert (S.NOT_PLACED, [A.ABSENT, A.REJECTED]) == (recorded(session).state, outcomes(session))
+
+
+def test_a_finding_closes_no_attempt_that_was_made_after_it(desk):
+    session = desk(ScriptedVenue(ENGINE))
+    session.venue.on_submit(time_out_before(), time_out_before(), time_out_before())
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.submit(order())
+    found = Resolution(standing=Standing.PROVEN_ABSENT, recorded=recorded(session), why="not seen", proven_attempt=1)
+    after = session.parts.resolver.close_as_absent(found)
+
+    assert (S.UNKNOWN, [A.ABSENT, A.UNKNOWN, A.UNKNOWN]) == (after.state, outcomes(session))
 
 
 def test_recovery_does_not_close_what_is_still_valid(desk):

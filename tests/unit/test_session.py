@@ -224,6 +224,20 @@ def test_a_lost_ledger_is_not_a_fresh_one(shop, loss, tmp_path):
         shop.open()
 
 
+@pytest.mark.parametrize(("loss", "said"), [("deleted", "is gone"), ("restored", "an older copy")])
+def test_a_ledger_that_forgot_what_no_venue_shows_is_refused(shop, loss, said):
+    with shop.open() as adapter:
+        path = adapter.ledger.path
+    old = path.read_bytes()
+    with shop.open() as adapter:
+        adapter.ledger.latch("look at it first")
+    path.unlink()
+    if loss == "restored":
+        path.write_bytes(old)
+    with pytest.raises(LedgerAdoptionError, match=said):
+        shop.open()
+
+
 def test_one_account_has_one_ledger(shop, tmp_path):
     shop.open().close()
     with pytest.raises(LedgerAdoptionError, match="moves it"):
