@@ -274,6 +274,17 @@ def test_what_waits_in_the_spool_is_chained_and_a_change_shows(home):
     assert [] == spool.read()
 
 
+def test_what_waits_in_the_spool_and_what_the_registry_remembers_is_durable_at_once(home, monkeypatch):
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    spool = home.spool(OWNER)
+    spool.append("cancel", {"number": 0})
+    home.register(OWNER, Registered(path=home.ledger_path(OWNER), ledger_id="a", sequence=1))
+    folder = home.path / "ledgers"
+
+    assert [path.stat().st_ino for path in (spool.path, folder / f"{key_of(OWNER)}.json", folder)] == synced
+
+
 def test_a_torn_last_line_does_not_count(home):
     spool = home.spool(OWNER)
     spool.append("cancel", {"number": 0})
