@@ -16,7 +16,7 @@ The system releases the locks when the process ends, however it ends, and never 
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
@@ -44,6 +44,23 @@ EVERYTHING = "everything"
 def default_home() -> Path:
     """Return where LOGOS_HOME is unless told otherwise."""
     return Path(platformdirs.user_data_dir("logos", appauthor=False))
+
+
+def home_in(environ: Mapping[str, str]) -> Path:
+    """Return where the environment says LOGOS_HOME is, or the platform's place for it.
+
+    Raises:
+        ConfigurationError: for a relative path: a halt in one working folder would stop nothing that runs in another.
+    """
+    given = environ.get("LOGOS_HOME")
+    if not given:
+        return default_home()
+    path = Path(given).expanduser()
+    if not path.is_absolute():
+        raise ConfigurationError(
+            f"LOGOS_HOME is {given!r}, which is another folder in each working folder; give the whole path, such as {path.absolute()}"
+        )
+    return path
 
 
 def folder_name(venue: str) -> str:
