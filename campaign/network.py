@@ -42,8 +42,8 @@ from logos_core.wire import Answer, Wire
 PRICE = Decimal(100)
 LATE_S = 25.0
 """How long a request may be on its way at most."""
-MOVING = ("refused", "lost", "late", "answer lost", "reset before", "reset after", "reset, late", "500 before", "504 after", "504, late", "429", "503",
-          "garbled", "another order", "slow drip", "rejected", "denied key", "twice")  # fmt: skip
+MOVING = ("refused", "lost", "late", "answer lost", "reset before", "reset after", "reset, late", "500 before", "504 after", "504, late", "429",
+          "503", "garbled", "another order", "slow drip", "rejected", "denied key", "twice")  # fmt: skip
 ASKING = ("refused", "lost", "answer lost", "500 before", "429", "garbled", "stale")
 FAULTS = {Operation.SUBMIT: MOVING, Operation.REPLACE: MOVING, Operation.CANCEL: MOVING, Operation.LOOKUP: ASKING,
           Operation.RECONCILE: (*ASKING, "page skipped")}  # fmt: skip

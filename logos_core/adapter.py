@@ -152,7 +152,8 @@ class Adapter:
         """Ask the venue to cancel, and return what the order is after that.
 
         May be repeated. Passes no gate: it works while orders are halted and while the ledger is down. Of a linked order that has
-        filled, it cancels the legs that still work.
+        filled, it cancels the legs that still work; of one that was replaced, the order that took its place, and returns that one's
+        report.
 
         Args:
             order: an intent id of this session's strategy, a client order id, or a reference.

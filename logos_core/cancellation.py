@@ -5,7 +5,8 @@ Rules:
 1. Cancelling passes no gate. It may be repeated, and its truth is the order's state, never the answer to the cancel.
 2. What goes out towards safety is recorded in the ledger, or beside it when the ledger cannot.
 3. Nothing is cancelled in another order's name: what a lookup finds must be what was sent.
-4. Cancelling an order that has ended, but whose legs work on, cancels the legs; also where its end is learnt by the refusal alone.
+4. An order that was replaced is cancelled by ending the one in its place.
+5. Cancelling an order that has ended, but whose legs work on, cancels the legs; also where its end is learnt by the refusal alone.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from logos_core.venues import Reply, VenueAskError
 
 LOOKS = 5
 PAUSE_S = 0.1
+MAX_REPLACED = 1_000
+"""No order is followed through more replacements than this."""
 
 
 class Cancellation:
@@ -35,6 +38,7 @@ class Cancellation:
 
     def cancel(self, reference: OrderReference) -> ExecutionReport:
         """Ask for a cancellation, and return what the order is after that; see `Adapter.cancel`."""
+        reference = self._in_place_of(reference)
         legs = self._working_legs(reference)
         if legs:
             return self._ended(reference, self._send_all(reference, legs))
@@ -43,6 +47,20 @@ class Cancellation:
         report = self._ended(reference, refusal)
         late = _working(report) if refusal is not None else ()
         return self._ended(reference, self._send_all(reference, late)) if late else report
+
+    def _in_place_of(self, reference: OrderReference) -> OrderReference:
+        """Return the order that stands in this one's place: whoever cancels by an old name wants nothing of it to work on."""
+        with suppress(LedgerError):
+            for _ in range(MAX_REPLACED):
+                recorded = self._parts.ledger.find(reference.client_order_id)
+                if recorded is None or recorded.report is None or not recorded.report.status.is_final:
+                    break
+                placed = map(self._parts.ledger.find, self._parts.ledger.replacements(reference.client_order_id))
+                references = [found.reference() for found in placed if found is not None and found.report is not None]
+                if not references:
+                    break
+                reference = references[-1]
+        return reference
 
     def _send_all(self, reference: OrderReference, legs: tuple[ExecutionReport, ...]) -> Exception | None:
         """Ask for the end of some legs; return why the first one was refused, if one was."""

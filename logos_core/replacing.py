@@ -110,6 +110,7 @@ class Replacing:
         original = self._refreshed(self._on_record(replacement.replaces))
         report = _known(original)
         if report.status.is_final and recorded is None:
+            self._deny_succeeded(original)
             return self._ended(name, original, None, f"the order had ended as {report.status.value}; nothing was sent")
         if report.status.is_final and (why := self._why_not(replacement, original)):
             if proven_attempt is not None:
@@ -127,6 +128,14 @@ class Replacing:
         if not report.status.is_final and is_native(parts.venue.capabilities, parts.replace, original.request, report):
             return self._natively(original, sending)
         return self._anew(replacement, original, sending)
+
+    def _deny_succeeded(self, original: Recorded) -> None:
+        """Deny to replace an order whose place another one has taken: that one may be working."""
+        for name in reversed(self._parts.ledger.replacements(original.client_order_id)):
+            placed = self._on_record(name)
+            if placed.report is not None:
+                message = f"{placed.intent_id!r} took its place and is {placed.report.status.value}; replace or cancel that one"
+                raise OrderDeniedError("REPLACE_SUCCEEDED", message)
 
     def _found_out(self, recorded: Recorded) -> tuple[Recorded, int | None]:
         """Find out what became of a replacement; return what is on record, and which attempt is proven not to stand in the way of another."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from logos_core import LogosError, Order
+from logos_core import LogosError, Order, OrderDeniedError
 from logos_core.replacing import ReplaceEnding
 from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 
@@ -95,6 +95,29 @@ def test_what_has_traded_is_not_placed_again_over_a_chain_of_replacements(desk, 
         assert (Decimal(3), Decimal(5)) == (third.report.quantity, third.filled_quantity)
         assert (Decimal(3), Decimal(5)) == (judge.working, judge.traded)
         assert agreed(adapter)
+
+
+def test_whoever_cancels_an_order_by_its_old_name_ends_the_one_that_took_its_place(desk, judge):
+    with desk.open() as adapter:
+        adapter.submit(resting(desk))
+        adapter.replace("first", intent_id="second", price=better(desk))
+        third = adapter.replace("second", intent_id="third", quantity=EIGHT).report
+        ended = adapter.cancel("first")
+
+        assert (third.client_order_id, "canceled") == (ended.client_order_id, ended.status.value)
+        assert (Decimal(0), 3) == (judge.working, len(judge.exchange.orders()))
+        assert agreed(adapter)
+
+
+def test_an_order_that_was_replaced_is_replaced_no_more_and_the_denial_names_the_one_in_its_place(desk, judge):
+    with desk.open() as adapter:
+        adapter.submit(resting(desk))
+        adapter.replace("first", intent_id="second", quantity=EIGHT)
+        with pytest.raises(OrderDeniedError, match=r"'second' took its place and is (pending_)?new; .*REPLACE_SUCCEEDED") as denied:
+            adapter.replace("first", intent_id="third", price=better(desk))
+
+        assert "REPLACE_SUCCEEDED" == denied.value.reason
+        assert (EIGHT, 2) == (judge.working, len(judge.exchange.orders()))
 
 
 def test_an_order_that_fills_first_is_gone_and_not_replaced(desk, judge):
