@@ -20,6 +20,7 @@ from logos_core import endings
 from logos_core.baselines import Baselines
 from logos_core.bookkeeping import Books
 from logos_core.cancellation import Cancellation
+from logos_core.errors import LedgerError
 from logos_core.events import StoredEvent
 from logos_core.holdings import Compared
 from logos_core.hookspecs import Found, NotSeen, OrderReference, ReconcileRequest, VenueIdentity
@@ -365,7 +366,7 @@ class Adapter:
 
     def _reference(self, order: str | OrderReference) -> OrderReference:
         if isinstance(order, OrderReference):
-            return order
+            return self._checked_reference(order)
         for name in (self._parts.cache.client_order_id(order), order):
             recorded = self._parts.ledger.find(name)
             if recorded is not None and recorded.state in _NO_ORDER:
@@ -373,6 +374,16 @@ class Adapter:
             if recorded is not None:
                 return recorded.reference()
         raise LookupError(f"no order of strategy {self._parts.strategy!r} has the intent id {order!r}; see `logos orders`")
+
+    def _checked_reference(self, order: OrderReference) -> OrderReference:
+        """Return a caller's reference, which may be about an order nobody here knows, but not about another than is on record."""
+        try:
+            recorded = self._parts.ledger.find(order.client_order_id)
+        except LedgerError:
+            return order  # a cancel must leave all the same
+        if recorded is not None and recorded.symbol != order.symbol:
+            raise LookupError(f"{order.client_order_id} is an order of {recorded.symbol!r}, the reference says {order.symbol!r}")
+        return order
 
     def _working(self, names: set[str]) -> list[Recorded]:
         """Return those of some orders that may still trade, the oldest first."""

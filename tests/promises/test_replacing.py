@@ -5,8 +5,10 @@ ledger says once the venue answers again.
 """
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
+from attrs import evolve
 
 from logos_core import LogosError, Order, OrderDeniedError
 from logos_core.replacing import ReplaceEnding
@@ -107,6 +109,20 @@ def test_whoever_cancels_an_order_by_its_old_name_ends_the_one_that_took_its_pla
         assert (third.client_order_id, "canceled") == (ended.client_order_id, ended.status.value)
         assert (Decimal(0), 3) == (judge.working, len(judge.exchange.orders()))
         assert agreed(adapter)
+
+
+def test_a_reference_with_another_symbol_moves_nothing(desk, judge):
+    with desk.open() as adapter:
+        adapter.submit(resting(desk))
+        right = adapter.ledger.working()[0].reference()
+        wrong = evolve(right, symbol="NO/SUCH")
+        acts = (partial(adapter.replace, wrong, intent_id="second", quantity=EIGHT), partial(adapter.cancel, wrong))
+        for act in acts:
+            with pytest.raises(LookupError, match="the reference says 'NO/SUCH'"):
+                act()
+
+        assert (TEN, 1) == (judge.working, len(judge.exchange.orders()))
+        assert adapter.cancel(right).status.is_final
 
 
 def test_an_order_that_was_replaced_is_replaced_no_more_and_the_denial_names_the_one_in_its_place(desk, judge):

@@ -427,6 +427,27 @@ def test_an_interrupted_submit_is_recorded_unknown_and_raised_on(desk, error):
     assert (S.UNKNOWN, [A.UNKNOWN]) == (recorded(session).state, outcomes(session))
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_an_interrupt_while_the_answer_is_recorded_leaves_nothing_in_flight(desk, monkeypatch, written):
+    session = desk(ScriptedVenue(CAREFUL))
+    accept = session.ledger.accept
+
+    def interrupted(*said):
+        if written:
+            accept(*said)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session.ledger, "accept", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        session.adapter.submit(order())
+
+    expected = (S.NEW, [A.ACCEPTED]) if written else (S.UNKNOWN, [A.UNKNOWN])
+    assert expected == (recorded(session).state, outcomes(session))
+    assert "v1" == session.adapter.submit(order()).venue_order_id
+    assert 1 == len(session.venue.received)
+
+
 @pytest.mark.parametrize("rule", Uniqueness)
 def test_an_order_whose_answer_was_lost_is_found(desk, rule):
     session = desk(ScriptedVenue(capabilities(uniqueness=rule)))
