@@ -420,7 +420,10 @@ class Adapter:
         return missing
 
     def _compare(self, reports: list[ExecutionReport]) -> tuple[list[Difference], list[str]]:
-        """Compare open orders of the venue with the ledger; an order that has ended here meanwhile is in motion, not different."""
+        """Compare open orders of the venue with the ledger; an order that has ended here meanwhile is in motion, not different.
+
+        One that works on although it has ended on record, also when it is asked for, shows that something told us a false end.
+        """
         different: list[Difference] = []
         moved: list[str] = []
         for report in reports:
@@ -428,7 +431,15 @@ class Adapter:
             if recorded is None or recorded.state is IntentState.IN_FLIGHT:
                 continue
             if recorded.report is not None and recorded.report.status.is_final:
-                moved.append(recorded.client_order_id)
+                self._parts.clock.sleep(self._parts.venue.capabilities.client_ids.visibility_lag_s)
+                shown = self._parts.resolver.look(recorded.reference(), twice=False)
+                if isinstance(shown, Found) and not shown.report.status.is_final:
+                    different += differences(recorded, shown.report)
+                    self._parts.ledger.latch(
+                        f"{recorded.client_order_id} ended on record as {recorded.state.value}, and the venue shows it {shown.report.status.value}"
+                    )
+                else:
+                    moved.append(recorded.client_order_id)
             else:
                 different += differences(recorded, report)
         return different, moved

@@ -139,7 +139,10 @@ class Cancellation:
         except LedgerError as error:
             self._parts.switch.latch(f"the state around a cancel could not be recorded: {error}")
             return report
-        return recorded.report if recorded and recorded.report else report
+        known = recorded.report if recorded else None
+        if known is None or (known.status.is_final and not report.status.is_final):
+            return report  # what the venue shows to work is not ended, whatever is on record
+        return known
 
     def _note_or_spool(self, kind: str, body: Mapping[str, Any], client_order_id: str) -> None:
         """Record what went out towards safety: in the ledger, or beside it until it can be merged."""

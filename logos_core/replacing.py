@@ -286,10 +286,16 @@ class Replacing:
         return recorded
 
     def _refreshed(self, recorded: Recorded) -> Recorded:
-        """Return an order as the venue shows it now, or as it is on record where the venue cannot be asked."""
+        """Return an order as the venue shows it now, or as it is on record where the venue cannot be asked.
+
+        What the venue shows to work is not ended, whatever is on record: it is cancelled before anything takes its place.
+        """
         answer = self._parts.resolver.look(recorded.reference(), twice=False)
-        after = self._parts.ledger.apply_report(answer.report, {"source": "replace"}) if isinstance(answer, Found) else None
-        return after or recorded
+        if not isinstance(answer, Found):
+            return recorded
+        after = self._parts.ledger.apply_report(answer.report, {"source": "replace"}) or recorded
+        works = after.report is not None and after.report.status.is_final and not answer.report.status.is_final
+        return evolve(after, report=answer.report) if works else after
 
     def _ended(self, name: str, original: Recorded, report: ExecutionReport | None, why: str) -> ReplaceReport:
         """Return how it ended, by what is known of both orders now."""

@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 
 from logos_core import LogosError, Order, OrderDeniedError
+from logos_core.orders import OrderStatus
 from logos_core.replacing import ReplaceEnding
 from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 
@@ -109,6 +110,42 @@ def test_whoever_cancels_an_order_by_its_old_name_ends_the_one_that_took_its_pla
         assert (third.client_order_id, "canceled") == (ended.client_order_id, ended.status.value)
         assert (Decimal(0), 3) == (judge.working, len(judge.exchange.orders()))
         assert agreed(adapter)
+
+
+def falsely_ended(desk, adapter, judge):
+    """Let the ledger hold an order for cancelled that the venue works on: a stream told the wrong thing."""
+    first = adapter.submit(resting(desk))
+    judge.exchange.fill(first.venue_order_id, THREE)
+    adapter.reconcile()
+    recorded = adapter.ledger.find(first.client_order_id)
+    adapter.ledger.apply_report(evolve(recorded.report, status=OrderStatus.CANCELED), {"source": "stream"})
+
+
+def test_a_false_end_on_record_lets_no_replacement_stand_beside_the_order(desk, judge):
+    with desk.open() as adapter:
+        falsely_ended(desk, adapter, judge)
+        adapter.replace("first", intent_id="second", quantity=EIGHT)
+
+        assert (EIGHT - THREE, THREE, 1) == (judge.working, judge.traded, len(judge.exchange.open_orders()))
+
+
+def test_a_cancel_returns_what_the_venue_shows_and_not_a_false_end_on_record(desk, judge):
+    with desk.open() as adapter:
+        falsely_ended(desk, adapter, judge)
+        desk.server.plan = FaultPlan([Fault(kind=FaultKind.REQUEST_DROPPED, operation="cancel", nth=1)])
+
+        assert not adapter.cancel("first").status.is_final
+        assert adapter.cancel("first").status.is_final
+        assert Decimal(0) == judge.working
+
+
+def test_a_reconciliation_tells_of_an_order_that_works_on_although_it_ended_on_record(desk, judge):
+    with desk.open() as adapter:
+        falsely_ended(desk, adapter, judge)
+        found = adapter.reconcile()
+
+        assert ("differs", {"state"}) == (found.verdict.value, {row.field for row in found.different})
+        assert adapter.ledger.latched()
 
 
 def test_a_reference_with_another_symbol_moves_nothing(desk, judge):
