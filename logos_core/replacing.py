@@ -122,10 +122,21 @@ class Replacing:
             if recorded is None:
                 raise OrderDeniedError("REPLACE_LINKED", why)
             return self._closed(name, original, why)
+        return self._go_on(replacement, original, recorded, proven_attempt)
+
+    def _go_on(
+        self, replacement: Replacement, original: Recorded, recorded: Recorded | None, proven_attempt: int | None
+    ) -> ReplaceReport:
+        """Replace an order, by one request of the venue's own or by cancelling it and placing what it leaves."""
+        parts, name = self._parts, self._parts.cache.client_order_id(replacement.intent_id)
         if self._submission.adopted_now(replacement.symbol, name):
             raise ClaimLostError
+        report = _known(original)
+        works, begun = not report.status.is_final, recorded is not None and recorded.state in _TO_SEND
+        if works and begun and self._left(replacement, original) <= 0:
+            return self._reached(replacement, original, name)
         sending = self._sending(replacement, original, name, proven_attempt)
-        if not report.status.is_final and is_native(parts.venue.capabilities, parts.replace, original.request, report):
+        if works and is_native(parts.venue.capabilities, parts.replace, original.request, report):
             return self._natively(original, sending)
         return self._anew(replacement, original, sending)
 
@@ -203,10 +214,7 @@ class Replacing:
         if denial is not None:
             raise OrderDeniedError(denial.reason, denial.message)
         if not _known(original).status.is_final:
-            shown = self._cancellation.cancel(original.reference())
-            if not shown.status.is_final:
-                why = f"the order to be replaced is {shown.status.value} and was asked to end; nothing was placed; replace again"
-                endings.unknown(parts.venue.name, original.reference(), None, why)
+            self._end(original)
         after = self._on_record(replacement.replaces)
         if reason := self._why_not(replacement, after):
             return self._closed(name, after, reason)
@@ -217,6 +225,19 @@ class Replacing:
         except (OrderDeniedError, OrderRejectedError, OrderNotPlacedError, VenueUnavailableError) as error:
             return self._ended(name, after, None, f"the order was cancelled, and the new one not placed: {error}")
         return self._ended(name, after, placed, "the order was cancelled, and what it left was placed anew")
+
+    def _end(self, original: Recorded) -> None:
+        """Cancel an order, and go no further until it has ended."""
+        shown = self._cancellation.cancel(original.reference())
+        if not shown.status.is_final:
+            why = f"the order to be replaced is {shown.status.value} and was asked to end; nothing was placed; replace again"
+            endings.unknown(self._parts.venue.name, original.reference(), None, why)
+
+    def _reached(self, replacement: Replacement, original: Recorded, name: str) -> ReplaceReport:
+        """End an order that has traded, since its replacement was begun, all that was decided: nothing more of it may trade."""
+        self._end(original)
+        after = self._on_record(replacement.replaces)
+        return self._closed(name, after, self._why_not(replacement, after) or "all that was decided has traded")
 
     def _why_not(self, replacement: Replacement, original: Recorded) -> str | None:
         """Say why nothing may be placed for an order that has ended, or None."""

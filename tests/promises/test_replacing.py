@@ -11,12 +11,13 @@ import pytest
 from attrs import evolve
 
 from logos_core import LogosError, Order, OrderDeniedError
+from logos_core.cancellation import Cancellation
 from logos_core.orders import OrderStatus
 from logos_core.replacing import ReplaceEnding
 from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 
 pytestmark = pytest.mark.usefixtures("hasty")
-TEN, THREE, EIGHT = Decimal(10), Decimal(3), Decimal(8)
+TEN, THREE, FIVE, EIGHT = Decimal(10), Decimal(3), Decimal(5), Decimal(8)
 NEVER_PROCESSED = {
     FaultKind.REQUEST_DROPPED,
     FaultKind.STATUS_BEFORE,
@@ -109,6 +110,26 @@ def test_whoever_cancels_an_order_by_its_old_name_ends_the_one_that_took_its_pla
 
         assert (third.client_order_id, "canceled") == (ended.client_order_id, ended.status.value)
         assert (Decimal(0), 3) == (judge.working, len(judge.exchange.orders()))
+        assert agreed(adapter)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_replacement_that_was_begun_ends_an_order_that_has_traded_all_that_was_decided(desk, judge, monkeypatch):
+    with desk.open() as adapter:
+        first = adapter.submit(resting(desk))
+        judge.exchange.fill(first.venue_order_id, THREE)
+        adapter.reconcile()
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(Cancellation, "cancel", lambda *_: (_ for _ in ()).throw(Killed))
+            adapter.replace("first", intent_id="second", quantity=FIVE)
+        judge.exchange.fill(first.venue_order_id, THREE)
+        found = adapter.replace("first", intent_id="second", quantity=FIVE)
+
+        assert (ReplaceEnding.GONE_NOT_REPLACED, Decimal(6)) == (found.ending, found.filled_quantity)
+        assert (Decimal(0), Decimal(6), 1) == (judge.working, judge.traded, len(judge.exchange.orders()))
         assert agreed(adapter)
 
 
