@@ -74,7 +74,7 @@ class Adapter:
         self._replacing = Replacing(parts, self._submission, self._cancellation)
         self._pid = os.getpid()
         self._idle = threading.Condition()
-        self._running = 0
+        self._callers: list[threading.Thread] = []
         self._closed = False
         self._listener: Listener | None = None
 
@@ -343,11 +343,12 @@ class Adapter:
             if self._closed or os.getpid() != self._pid:
                 return
             self._closed = True
-            self._idle.wait_for(lambda: self._running == 0, timeout=CLOSE_WAIT_S)
-            if self._running:
+            self._idle.wait_for(lambda: not self._under_way(), timeout=CLOSE_WAIT_S)
+            running = self._under_way()
+            if running:
                 self._closed = False
                 raise RuntimeError(
-                    f"{self._running} call(s) are still under way after {CLOSE_WAIT_S} s; close again when they have ended"
+                    f"{running} call(s) are still under way after {CLOSE_WAIT_S} s; close again when they have ended"
                 )
         self._parts.on_close()
 
@@ -460,10 +461,14 @@ class Adapter:
         with self._idle:
             if self._closed:
                 raise RuntimeError("this Adapter is closed; open a new one")
-            self._running += 1
+            self._callers.append(threading.current_thread())
         try:
             yield
         finally:
             with self._idle:
-                self._running -= 1
+                self._callers.remove(threading.current_thread())
                 self._idle.notify_all()
+
+    def _under_way(self) -> int:
+        """Return how many calls run in other threads. One that was interrupted may not have signed off, and is over all the same."""
+        return sum(caller.is_alive() and caller is not threading.current_thread() for caller in self._callers)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from logos_core import adapter
 from logos_core.capabilities import ExpiryKind, Uniqueness
 from logos_core.errors import (
     LedgerError,
@@ -810,6 +811,20 @@ def test_threads_of_one_adapter_make_one_order(desk):
 
     assert 1 == len(session.venue.received)
     assert {"v1"} <= set(results) <= {"v1", "in flight"}
+
+
+def test_a_call_that_was_interrupted_as_it_ended_does_not_keep_the_session_from_closing(desk, monkeypatch):
+    session, over = desk(), threading.Event()
+    monkeypatch.setattr(adapter, "CLOSE_WAIT_S", 0.2)
+    call = threading.Thread(target=over.wait)
+    call.start()
+    session.adapter._callers += [threading.current_thread(), call]  # neither of them has signed off
+
+    with pytest.raises(RuntimeError, match=r"1 call\(s\) are still under way"):
+        session.adapter.close()
+    over.set()
+    call.join()
+    session.adapter.close()
 
 
 def test_a_closed_adapter_does_nothing(desk):
