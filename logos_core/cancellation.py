@@ -17,7 +17,7 @@ from attrs import evolve
 
 from logos_core import endings
 from logos_core.errors import LedgerError
-from logos_core.hookspecs import NotSeen, OrderReference
+from logos_core.hookspecs import Category, NotSeen, OrderReference
 from logos_core.parts import Parts
 from logos_core.reports import ExecutionReport, mismatches
 from logos_core.submission import evidence
@@ -70,14 +70,24 @@ class Cancellation:
     def _ended(self, reference: OrderReference, refusal: Exception | None) -> ExecutionReport:
         """Return what the order is now, as soon as it and its legs have ended, or the venue has refused to end them."""
         report: ExecutionReport | None = None
+        trouble: Exception | None = None
         for look in range(LOOKS):
-            report = self._report_of(reference)
+            try:
+                report = self._report_of(reference)
+            except VenueAskError as error:
+                report, trouble = None, error
+                if error.classification.category is Category.RATE_LIMITED:
+                    break  # asking on would only keep the budget spent
             if report is not None and (_is_done(report) or refusal is not None):
                 break
             if look < LOOKS - 1:
                 self._parts.clock.sleep(PAUSE_S)
         if report is None:
-            endings.unknown(self._venue, reference, refusal, "the cancel may or may not have worked; repeat it")
+            why = "the cancel may or may not have worked" if refusal else "it was asked to end, and how it stands could not be seen"
+            seen = f" ({trouble})" if trouble else ""
+            endings.unknown(
+                self._venue, reference, refusal or trouble, f"{why}{seen}; cancel again in a while", what="whether it has ended"
+            )
         return report
 
     def _send(self, client_order_id: str, reference: OrderReference) -> Reply:
@@ -124,12 +134,9 @@ class Cancellation:
             endings.unknown(self._venue, reference, None, f"the venue shows another order in its place: {'; '.join(wrong)}")
 
     def _report_of(self, reference: OrderReference) -> ExecutionReport | None:
-        """Return the order's state as the venue shows it now, or None if it cannot be had."""
-        try:
-            self._parts.limiter.take()
-            answer = self._parts.venue.lookup(reference)
-        except VenueAskError:
-            return None
+        """Return the order's state as the venue shows it now, or None if it shows none."""
+        self._parts.limiter.take()
+        answer = self._parts.venue.lookup(reference)
         return None if isinstance(answer, NotSeen) else self._record(answer.report)
 
     def _record(self, report: ExecutionReport) -> ExecutionReport:
