@@ -31,7 +31,7 @@ from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.events import stamp
 from logos_core.records import LedgerIdentity
 from logos_core.spool import Spool
-from logos_core.systems import after_fork_in_child, sync_folder, take_lock
+from logos_core.systems import after_fork_in_child, make_folder, sync_folder, take_lock
 
 OPENING_WAIT_S = 60.0
 OPENING_PAUSE_S = 0.02
@@ -121,7 +121,7 @@ class Home:
         for name in ("ledgers", "sessions", "spool", "halt"):
             folder = path / name
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
             except OSError as error:
                 raise ConfigurationError(f"LOGOS_HOME: {folder} cannot be made ({error.strerror}); make it writable") from error
 
@@ -180,11 +180,12 @@ class Home:
             lock.release()
 
     def hold_session(self, session_id: str) -> HeldLock:
-        """Hold the lock that proves that a session lives."""
+        """Hold the lock that proves that a session lives. Its file survives the power: without it nobody could tell the session dead."""
         path = self._session_path(session_id)
         for _ in range(LOCK_TRIES):  # somebody may be trying just now whether it is dead
             lock = self._lock(path, exclusive=True)
             if lock is not None:
+                sync_folder(path.parent)
                 return lock
         raise LedgerError(f"the session lock {path} is held by another; open the session again")
 
@@ -230,7 +231,7 @@ class Home:
     def venue_folder(self, venue: str) -> Path:
         """Return the folder that all sessions of a venue share."""
         folder = self.path / "venues" / folder_name(venue)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return folder
 
     def halt_paths(self, identity: LedgerIdentity) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from logos_core.records import (
     Segment,
 )
 from logos_core.reports import ExecutionReport
+from logos_core.systems import make_folder
 
 STORY_STAYS = (
     "SELECT id FROM intents WHERE watched = 1 OR updated_at >= ?"
@@ -56,7 +57,7 @@ class SqliteLedger(Reported):
         _refuse_path(path)
         if path.exists():
             raise LedgerError(f"{path} exists already; a ledger is never overwritten")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         connection = Connection(path, create=True)
         with connection.transaction():
             connection.create_schema()
