@@ -100,9 +100,8 @@ def _quantity_denial(order: Order, placed: Order, instrument: Instrument) -> Den
     if given is None or quantity is None:
         return None
     if quantity <= 0 or quantity < instrument.min_quantity:
-        return _off(
-            "QUANTITY_BELOW_MINIMUM", "quantity", given, f"at least {plain(max(instrument.min_quantity, instrument.quantity_step))}"
-        )
+        least = plain(max(instrument.min_quantity, instrument.quantity_step))
+        return _off("QUANTITY_BELOW_MINIMUM", "quantity", given, f"at least {least}", rounding=False)
     if instrument.max_quantity is not None and quantity > instrument.max_quantity:
         return _off("QUANTITY_ABOVE_MAXIMUM", "quantity", given, f"at most {plain(instrument.max_quantity)}", rounding=False)
     if quantity % instrument.quantity_step:
