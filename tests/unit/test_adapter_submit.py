@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from logos_core import adapter
 from logos_core.capabilities import ExpiryKind, Uniqueness
 from logos_core.clock import ManualClock
 from logos_core.errors import (
@@ -441,6 +442,27 @@ def test_the_evidence_of_a_request_holds_neither_an_errors_text_nor_a_header():
     assert "token" not in str(seen)
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_an_interrupt_while_the_answer_is_recorded_leaves_nothing_in_flight(desk, monkeypatch, written):
+    session = desk(ScriptedVenue(CAREFUL))
+    accept = session.ledger.accept
+
+    def interrupted(*said):
+        if written:
+            accept(*said)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session.ledger, "accept", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        session.adapter.submit(order())
+
+    expected = (S.NEW, [A.ACCEPTED]) if written else (S.UNKNOWN, [A.UNKNOWN])
+    assert expected == (recorded(session).state, outcomes(session))
+    assert "v1" == session.adapter.submit(order()).venue_order_id
+    assert 1 == len(session.venue.received)
+
+
 @pytest.mark.parametrize("rule", Uniqueness)
 def test_an_order_whose_answer_was_lost_is_found(desk, rule):
     session = desk(ScriptedVenue(capabilities(uniqueness=rule)))
@@ -803,6 +825,20 @@ def test_threads_of_one_adapter_make_one_order(desk):
 
     assert 1 == len(session.venue.received)
     assert {"v1"} <= set(results) <= {"v1", "in flight"}
+
+
+def test_a_call_that_was_interrupted_as_it_ended_does_not_keep_the_session_from_closing(desk, monkeypatch):
+    session, over = desk(), threading.Event()
+    monkeypatch.setattr(adapter, "CLOSE_WAIT_S", 0.2)
+    call = threading.Thread(target=over.wait)
+    call.start()
+    session.adapter._callers += [threading.current_thread(), call]  # neither of them has signed off
+
+    with pytest.raises(RuntimeError, match=r"1 call\(s\) are still under way"):
+        session.adapter.close()
+    over.set()
+    call.join()
+    session.adapter.close()
 
 
 def test_a_closed_adapter_does_nothing(desk):

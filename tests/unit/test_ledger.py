@@ -564,6 +564,20 @@ def test_a_person_closes_an_unknown_intent_with_a_reason_and_it_stays_watched(bo
     assert book.ledger.latched()
 
 
+def test_a_person_closes_no_attempt_that_the_evidence_is_older_than(book):
+    book.claim()
+    book.settle(A.UNKNOWN)
+    book.claim(again=True)
+    book.settle(A.UNKNOWN, number=2)
+    before = book.kinds()
+
+    with pytest.raises(ClaimLostError):
+        book.ledger.close_by_person("lgs1", "ann", "not seen", {}, seen_attempt=1)
+
+    assert before == book.kinds()
+    assert S.NOT_PLACED is book.ledger.close_by_person("lgs1", "ann", "not seen", {}, seen_attempt=2).state
+
+
 @pytest.mark.parametrize("outcome", [None, A.NOT_SENT, A.REJECTED, A.ACCEPTED])
 def test_a_person_closes_nothing_that_is_not_unknown(book, outcome):
     book.claim()
