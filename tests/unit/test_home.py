@@ -286,7 +286,8 @@ def test_what_waits_in_the_spool_and_what_the_registry_remembers_is_durable_at_o
     home.register(OWNER, Registered(path=home.ledger_path(OWNER), ledger_id="a", sequence=1))
     folder = home.path / "ledgers"
 
-    assert [path.stat().st_ino for path in (spool.path, folder / f"{key_of(OWNER)}.json", folder)] == synced
+    durable = (spool.path, spool.path.parent, folder / f"{key_of(OWNER)}.json", folder)
+    assert [path.stat().st_ino for path in durable] == synced
 
 
 def test_a_torn_last_line_does_not_count(home):
