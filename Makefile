@@ -5,6 +5,9 @@ N ?= 60
 SEEDS ?= 200
 EVENTS ?= 10000
 COUNT ?= 2000
+RUNS ?= 2000
+DIR ?= campaign/mutants
+ONLY ?=
 
 BIN := .venv/bin
 PLUGINS := $(sort $(wildcard plugins/logos-*))
@@ -19,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint docs format rehearse wire kills histories races streams bench platforms spec-check wheels clean
+.PHONY: help setup test lint docs format rehearse wire kills histories mutants power races streams bench platforms spec-check wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +57,12 @@ kills: $(STAMP)  ## kill processes at least N times in the middle of an order, a
 
 histories: $(STAMP)  ## play COUNT seeded histories of several processes on an unreliable network (COUNT=2000)
 	$(BIN)/python -m campaign.histories --count $(COUNT) --shrink
+
+power: $(STAMP)  ## cut the power and fail the disk RUNS times in the midst of orders, and see what is left (RUNS=2000)
+	$(BIN)/python -m campaign.power --runs $(RUNS)
+
+mutants: $(STAMP)  ## plant named bugs, one in each copy, and tell which test catches it (DIR=FOLDER ONLY=NAME)
+	$(BIN)/python -m campaign.planted --folder "$(DIR)" $(if $(ONLY),--only "$(ONLY)")
 
 streams: $(STAMP)  ## let EVENTS things happen per venue while its stream misbehaves, and compare the books (EVENTS=10000)
 	$(BIN)/python -m benchmarks.streams --events $(EVENTS)

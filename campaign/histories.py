@@ -26,7 +26,7 @@ import apsw
 import stamina.instrumentation
 from attrs import define, field, frozen
 
-from campaign.network import PRICE, World
+from campaign.network import PRICE, World, as_held
 from campaign.scheduler import BEGIN, Process, Scheduler
 from campaign.sessions import Session, open_session
 from logos_core.adapter import Adapter
@@ -335,24 +335,7 @@ class History:
         return found.rule == "nothing stays unknown" and found.subject not in held and (may_come or not provable)
 
     def _held(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "client_order_id": held.report.client_order_id,
-                "venue_order_id": held.report.venue_order_id,
-                "symbol": held.report.symbol,
-                "side": held.report.side.value,
-                "status": held.report.status.value,
-                "quantity": f"{held.report.quantity:f}",
-                "filled_quantity": f"{held.report.filled_quantity:f}",
-                "created_at": "9999-01-01T00:00:00+00:00",  # that it was recorded before is looked at when its first byte leaves
-                "executions": [
-                    {"trade_id": item.execution_id, "quantity": str(item.quantity), "price": str(item.price),
-                     "fee": {"asset": item.fees[0].asset, "amount": str(item.fees[0].amount)}}
-                    for item in held.report.executions
-                ],
-            }
-            for held in self.world.held
-        ]  # fmt: skip
+        return [as_held(held.report) for held in self.world.held]
 
     def _trace(self) -> str:
         trace = self.scheduler.trace.copy()

@@ -42,8 +42,8 @@ from logos_core.wire import Answer, Wire
 PRICE = Decimal(100)
 LATE_S = 25.0
 """How long a request may be on its way at most."""
-MOVING = ("refused", "lost", "late", "answer lost", "reset before", "reset after", "reset, late", "500 before", "504 after", "504, late", "429", "503",
-          "garbled", "another order", "slow drip", "rejected", "denied key", "twice")  # fmt: skip
+MOVING = ("refused", "lost", "late", "answer lost", "reset before", "reset after", "reset, late", "500 before", "504 after", "504, late", "429",
+          "503", "garbled", "another order", "slow drip", "rejected", "denied key", "twice")  # fmt: skip
 ASKING = ("refused", "lost", "answer lost", "500 before", "429", "garbled", "stale")
 FAULTS = {Operation.SUBMIT: MOVING, Operation.REPLACE: MOVING, Operation.CANCEL: MOVING, Operation.LOOKUP: ASKING,
           Operation.RECONCILE: (*ASKING, "page skipped")}  # fmt: skip
@@ -338,6 +338,25 @@ def _says(fault: str, operation: Operation) -> tuple[Outcome, Category]:
 
 def _error(outcome: Outcome, category: Category, message: str) -> ScriptedError:
     return ScriptedError(message, Classification(outcome=outcome, category=category, venue_message=message))
+
+
+def as_held(report: ExecutionReport) -> dict[str, Any]:
+    """Return a venue's order as the oracle takes it. That it was recorded before is looked at when its first byte leaves."""
+    return {
+        "client_order_id": report.client_order_id,
+        "venue_order_id": report.venue_order_id,
+        "symbol": report.symbol,
+        "side": report.side.value,
+        "status": report.status.value,
+        "quantity": f"{report.quantity:f}",
+        "filled_quantity": f"{report.filled_quantity:f}",
+        "created_at": "9999-01-01T00:00:00+00:00",
+        "executions": [
+            {"trade_id": item.execution_id, "quantity": str(item.quantity), "price": str(item.price),
+             "fee": {"asset": item.fees[0].asset, "amount": str(item.fees[0].amount)}}
+            for item in report.executions
+        ],
+    }  # fmt: skip
 
 
 def _report(request: OrderRequest, venue_order_id: str, now: datetime) -> ExecutionReport:

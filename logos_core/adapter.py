@@ -20,6 +20,7 @@ from logos_core import endings
 from logos_core.baselines import Baselines
 from logos_core.bookkeeping import Books
 from logos_core.cancellation import Cancellation
+from logos_core.errors import LedgerError
 from logos_core.events import StoredEvent
 from logos_core.holdings import Compared
 from logos_core.hookspecs import Found, NotSeen, OrderReference, ReconcileRequest, VenueIdentity
@@ -73,7 +74,7 @@ class Adapter:
         self._replacing = Replacing(parts, self._submission, self._cancellation)
         self._pid = os.getpid()
         self._idle = threading.Condition()
-        self._running = 0
+        self._callers: list[threading.Thread] = []
         self._closed = False
         self._listener: Listener | None = None
 
@@ -152,7 +153,8 @@ class Adapter:
         """Ask the venue to cancel, and return what the order is after that.
 
         May be repeated. Passes no gate: it works while orders are halted and while the ledger is down. Of a linked order that has
-        filled, it cancels the legs that still work.
+        filled, it cancels the legs that still work; of one that was replaced, the order that took its place, and returns that one's
+        report.
 
         Args:
             order: an intent id of this session's strategy, a client order id, or a reference.
@@ -343,11 +345,12 @@ class Adapter:
             if self._closed or os.getpid() != self._pid:
                 return
             self._closed = True
-            self._idle.wait_for(lambda: self._running == 0, timeout=CLOSE_WAIT_S)
-            if self._running:
+            self._idle.wait_for(lambda: not self._under_way(), timeout=CLOSE_WAIT_S)
+            running = self._under_way()
+            if running:
                 self._closed = False
                 raise RuntimeError(
-                    f"{self._running} call(s) are still under way after {CLOSE_WAIT_S} s; close again when they have ended"
+                    f"{running} call(s) are still under way after {CLOSE_WAIT_S} s; close again when they have ended"
                 )
         self._parts.on_close()
 
@@ -366,7 +369,7 @@ class Adapter:
 
     def _reference(self, order: str | OrderReference) -> OrderReference:
         if isinstance(order, OrderReference):
-            return order
+            return self._checked_reference(order)
         for name in (self._parts.cache.client_order_id(order), order):
             recorded = self._parts.ledger.find(name)
             if recorded is not None and recorded.state in _NO_ORDER:
@@ -374,6 +377,16 @@ class Adapter:
             if recorded is not None:
                 return recorded.reference()
         raise LookupError(f"no order of strategy {self._parts.strategy!r} has the intent id {order!r}; see `logos orders`")
+
+    def _checked_reference(self, order: OrderReference) -> OrderReference:
+        """Return a caller's reference, which may be about an order nobody here knows, but not about another than is on record."""
+        try:
+            recorded = self._parts.ledger.find(order.client_order_id)
+        except LedgerError:
+            return order  # a cancel must leave all the same
+        if recorded is not None and recorded.symbol != order.symbol:
+            raise LookupError(f"{order.client_order_id} is an order of {recorded.symbol!r}, the reference says {order.symbol!r}")
+        return order
 
     def _working(self, names: set[str]) -> list[Recorded]:
         """Return those of some orders that may still trade, the oldest first."""
@@ -410,7 +423,10 @@ class Adapter:
         return missing
 
     def _compare(self, reports: list[ExecutionReport]) -> tuple[list[Difference], list[str]]:
-        """Compare open orders of the venue with the ledger; an order that has ended here meanwhile is in motion, not different."""
+        """Compare open orders of the venue with the ledger; an order that has ended here meanwhile is in motion, not different.
+
+        One that works on although it has ended on record, also when it is asked for, shows that something told us a false end.
+        """
         different: list[Difference] = []
         moved: list[str] = []
         for report in reports:
@@ -418,7 +434,15 @@ class Adapter:
             if recorded is None or recorded.state is IntentState.IN_FLIGHT:
                 continue
             if recorded.report is not None and recorded.report.status.is_final:
-                moved.append(recorded.client_order_id)
+                self._parts.clock.sleep(self._parts.venue.capabilities.client_ids.visibility_lag_s)
+                shown = self._parts.resolver.look(recorded.reference(), twice=False)
+                if isinstance(shown, Found) and not shown.report.status.is_final:
+                    different += differences(recorded, shown.report)
+                    self._parts.ledger.latch(
+                        f"{recorded.client_order_id} ended on record as {recorded.state.value}, and the venue shows it {shown.report.status.value}"
+                    )
+                else:
+                    moved.append(recorded.client_order_id)
             else:
                 different += differences(recorded, report)
         return different, moved
@@ -439,10 +463,14 @@ class Adapter:
         with self._idle:
             if self._closed:
                 raise RuntimeError("this Adapter is closed; open a new one")
-            self._running += 1
+            self._callers.append(threading.current_thread())
         try:
             yield
         finally:
             with self._idle:
-                self._running -= 1
+                self._callers.remove(threading.current_thread())
                 self._idle.notify_all()
+
+    def _under_way(self) -> int:
+        """Return how many calls run in other threads. One that was interrupted may not have signed off, and is over all the same."""
+        return sum(caller.is_alive() and caller is not threading.current_thread() for caller in self._callers)

@@ -118,8 +118,11 @@ class Bookkeeper:
             assets = self._ledger.executed.assets()
             if self._book is None or changed or assets != self._assets:
                 self._book = self._made(assets)
-            self._leave()
-            return self._book
+            book, sums = self._book, self._sums()
+        if sums is not None:  # outside: whoever writes meanwhile may be waiting for what is held above
+            with suppress(LedgerError):  # it only saves time
+                self._ledger.set_cursor(KEPT, sums)
+        return book
 
     def _made(self, assets: dict[str, Assets]) -> Book:
         """Return the book with the days worked out again that may have changed."""
@@ -164,14 +167,13 @@ class Bookkeeper:
         self._relinked = kept["relinked"]
         self._lines = {symbol: _line_from(body) for symbol, body in kept["lines"].items()}
 
-    def _leave(self) -> None:
+    def _sums(self) -> str | None:
+        """Return the sums to leave in the ledger, now and then."""
         if not self._leaves_sums or self._row - self._left_at < KEEP_EVERY:
-            return
+            return None
         lines = {symbol: _line_body(line) for symbol, line in self._lines.items()}
-        body = {"version": VERSION, "row": self._row, "relinked": self._relinked, "lines": lines}
-        with suppress(LedgerError):  # it only saves time
-            self._ledger.set_cursor(KEPT, codec.dump(body))
-            self._left_at = self._row
+        self._left_at = self._row
+        return codec.dump({"version": VERSION, "row": self._row, "relinked": self._relinked, "lines": lines})
 
 
 class Books:

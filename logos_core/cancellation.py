@@ -5,7 +5,8 @@ Rules:
 1. Cancelling passes no gate. It may be repeated, and its truth is the order's state, never the answer to the cancel.
 2. What goes out towards safety is recorded in the ledger, or beside it when the ledger cannot.
 3. Nothing is cancelled in another order's name: what a lookup finds must be what was sent.
-4. Cancelling an order that has ended, but whose legs work on, cancels the legs; also where its end is learnt by the refusal alone.
+4. An order that was replaced is cancelled by ending the one in its place.
+5. Cancelling an order that has ended, but whose legs work on, cancels the legs; also where its end is learnt by the refusal alone.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from attrs import evolve
 
 from logos_core import endings
 from logos_core.errors import LedgerError
-from logos_core.hookspecs import NotSeen, OrderReference
+from logos_core.hookspecs import Category, NotSeen, OrderReference
 from logos_core.parts import Parts
 from logos_core.reports import ExecutionReport, mismatches
 from logos_core.submission import evidence
@@ -24,6 +25,8 @@ from logos_core.venues import Reply, VenueAskError
 
 LOOKS = 5
 PAUSE_S = 0.1
+MAX_REPLACED = 1_000
+"""No order is followed through more replacements than this."""
 
 
 class Cancellation:
@@ -35,6 +38,7 @@ class Cancellation:
 
     def cancel(self, reference: OrderReference) -> ExecutionReport:
         """Ask for a cancellation, and return what the order is after that; see `Adapter.cancel`."""
+        reference = self._in_place_of(reference)
         legs = self._working_legs(reference)
         if legs:
             return self._ended(reference, self._send_all(reference, legs))
@@ -44,6 +48,20 @@ class Cancellation:
         late = _working(report) if refusal is not None else ()
         return self._ended(reference, self._send_all(reference, late)) if late else report
 
+    def _in_place_of(self, reference: OrderReference) -> OrderReference:
+        """Return the order that stands in this one's place: whoever cancels by an old name wants nothing of it to work on."""
+        with suppress(LedgerError):
+            for _ in range(MAX_REPLACED):
+                recorded = self._parts.ledger.find(reference.client_order_id)
+                if recorded is None or recorded.report is None or not recorded.report.status.is_final:
+                    break
+                placed = map(self._parts.ledger.find, self._parts.ledger.replacements(reference.client_order_id))
+                references = [found.reference() for found in placed if found is not None and found.report is not None]
+                if not references:
+                    break
+                reference = references[-1]
+        return reference
+
     def _send_all(self, reference: OrderReference, legs: tuple[ExecutionReport, ...]) -> Exception | None:
         """Ask for the end of some legs; return why the first one was refused, if one was."""
         errors = [self._send(reference.client_order_id, _leg_reference(reference, leg)).error for leg in legs]
@@ -52,14 +70,24 @@ class Cancellation:
     def _ended(self, reference: OrderReference, refusal: Exception | None) -> ExecutionReport:
         """Return what the order is now, as soon as it and its legs have ended, or the venue has refused to end them."""
         report: ExecutionReport | None = None
+        trouble: Exception | None = None
         for look in range(LOOKS):
-            report = self._report_of(reference)
+            try:
+                report = self._report_of(reference)
+            except VenueAskError as error:
+                report, trouble = None, error
+                if error.classification.category is Category.RATE_LIMITED:
+                    break  # asking on would only keep the budget spent
             if report is not None and (_is_done(report) or refusal is not None):
                 break
             if look < LOOKS - 1:
                 self._parts.clock.sleep(PAUSE_S)
         if report is None:
-            endings.unknown(self._venue, reference, refusal, "the cancel may or may not have worked; repeat it")
+            why = "the cancel may or may not have worked" if refusal else "it was asked to end, and how it stands could not be seen"
+            seen = f" ({trouble})" if trouble else ""
+            endings.unknown(
+                self._venue, reference, refusal or trouble, f"{why}{seen}; cancel again in a while", what="whether it has ended"
+            )
         return report
 
     def _send(self, client_order_id: str, reference: OrderReference) -> Reply:
@@ -106,12 +134,9 @@ class Cancellation:
             endings.unknown(self._venue, reference, None, f"the venue shows another order in its place: {'; '.join(wrong)}")
 
     def _report_of(self, reference: OrderReference) -> ExecutionReport | None:
-        """Return the order's state as the venue shows it now, or None if it cannot be had."""
-        try:
-            self._parts.limiter.take()
-            answer = self._parts.venue.lookup(reference)
-        except VenueAskError:
-            return None
+        """Return the order's state as the venue shows it now, or None if it shows none."""
+        self._parts.limiter.take()
+        answer = self._parts.venue.lookup(reference)
         return None if isinstance(answer, NotSeen) else self._record(answer.report)
 
     def _record(self, report: ExecutionReport) -> ExecutionReport:
@@ -121,7 +146,10 @@ class Cancellation:
         except LedgerError as error:
             self._parts.switch.latch(f"the state around a cancel could not be recorded: {error}")
             return report
-        return recorded.report if recorded and recorded.report else report
+        known = recorded.report if recorded else None
+        if known is None or (known.status.is_final and not report.status.is_final):
+            return report  # what the venue shows to work is not ended, whatever is on record
+        return known
 
     def _note_or_spool(self, kind: str, body: Mapping[str, Any], client_order_id: str) -> None:
         """Record what went out towards safety: in the ledger, or beside it until it can be merged."""

@@ -12,9 +12,11 @@ class SafeToResendError(VenueUnavailableError):
     """The order may be live, and sending it again under the same id cannot make it two."""
 
 
-def unknown(venue: str, reference: OrderReference, cause: BaseException | None, why: str) -> NoReturn:
-    """Say that nobody knows yet whether the order exists."""
-    message = f"{reference.client_order_id}: nobody knows yet whether it exists: {why}"
+def unknown(
+    venue: str, reference: OrderReference, cause: BaseException | None, why: str, *, what: str = "whether it exists"
+) -> NoReturn:
+    """Say what nobody knows yet of an order."""
+    message = f"{reference.client_order_id}: nobody knows yet {what}: {why}"
     raise OutcomeUnknownError(message, venue=venue, reference=reference) from cause
 
 

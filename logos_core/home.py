@@ -16,7 +16,7 @@ The system releases the locks when the process ends, however it ends, and never 
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
@@ -31,7 +31,7 @@ from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.events import stamp
 from logos_core.records import LedgerIdentity
 from logos_core.spool import Spool
-from logos_core.systems import after_fork_in_child, sync_folder, take_lock
+from logos_core.systems import after_fork_in_child, make_folder, sync_folder, take_lock
 
 OPENING_WAIT_S = 60.0
 OPENING_PAUSE_S = 0.02
@@ -44,6 +44,23 @@ EVERYTHING = "everything"
 def default_home() -> Path:
     """Return where LOGOS_HOME is unless told otherwise."""
     return Path(platformdirs.user_data_dir("logos", appauthor=False))
+
+
+def home_in(environ: Mapping[str, str]) -> Path:
+    """Return where the environment says LOGOS_HOME is, or the platform's place for it.
+
+    Raises:
+        ConfigurationError: for a relative path: a halt in one working folder would stop nothing that runs in another.
+    """
+    given = environ.get("LOGOS_HOME")
+    if not given:
+        return default_home()
+    path = Path(given).expanduser()
+    if not path.is_absolute():
+        raise ConfigurationError(
+            f"LOGOS_HOME is {given!r}, which is another folder in each working folder; give the whole path, such as {path.absolute()}"
+        )
+    return path
 
 
 def folder_name(venue: str) -> str:
@@ -104,7 +121,7 @@ class Home:
         for name in ("ledgers", "sessions", "spool", "halt"):
             folder = path / name
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
             except OSError as error:
                 raise ConfigurationError(f"LOGOS_HOME: {folder} cannot be made ({error.strerror}); make it writable") from error
 
@@ -163,11 +180,12 @@ class Home:
             lock.release()
 
     def hold_session(self, session_id: str) -> HeldLock:
-        """Hold the lock that proves that a session lives."""
+        """Hold the lock that proves that a session lives. Its file survives the power: without it nobody could tell the session dead."""
         path = self._session_path(session_id)
         for _ in range(LOCK_TRIES):  # somebody may be trying just now whether it is dead
             lock = self._lock(path, exclusive=True)
             if lock is not None:
+                sync_folder(path.parent)
                 return lock
         raise LedgerError(f"the session lock {path} is held by another; open the session again")
 
@@ -213,7 +231,7 @@ class Home:
     def venue_folder(self, venue: str) -> Path:
         """Return the folder that all sessions of a venue share."""
         folder = self.path / "venues" / folder_name(venue)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return folder
 
     def halt_paths(self, identity: LedgerIdentity) -> tuple[str, ...]:

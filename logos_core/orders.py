@@ -3,6 +3,7 @@
 Values only: frozen, Decimal for every quantity and price, aware UTC for every time.
 """
 
+import difflib
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -237,7 +238,7 @@ class Order(Terms):
         if price is None:
             raise InvalidOrderError("price is missing; a limit order needs one, a market order is `Order.market`")
         given = {"price": price, "quantity": quantity, "notional": notional, "post_only": post_only}
-        return _checked(cls, OrderType.LIMIT, symbol, side, intent_id, {**given, **options})
+        return _checked(cls, OrderType.LIMIT, symbol, side, intent_id, given, options)
 
     @classmethod
     def market(
@@ -251,7 +252,7 @@ class Order(Terms):
         **options: Unpack[Options],
     ) -> Self:
         """Order at whatever the market gives."""
-        return _checked(cls, OrderType.MARKET, symbol, side, intent_id, {"quantity": quantity, "notional": notional, **options})
+        return _checked(cls, OrderType.MARKET, symbol, side, intent_id, {"quantity": quantity, "notional": notional}, options)
 
     @classmethod
     def stop(
@@ -266,7 +267,7 @@ class Order(Terms):
     ) -> Self:
         """Order at the market once it has reached a price."""
         given = {"quantity": quantity, "stop_price": _needed("stop_price", stop_price)}
-        return _checked(cls, OrderType.STOP, symbol, side, intent_id, {**given, **options})
+        return _checked(cls, OrderType.STOP, symbol, side, intent_id, given, options)
 
     @classmethod
     def stop_limit(
@@ -282,7 +283,7 @@ class Order(Terms):
     ) -> Self:
         """Order at a limit once the market has reached a price."""
         given = {"quantity": quantity, "stop_price": _needed("stop_price", stop_price), "price": _needed("price", price)}
-        return _checked(cls, OrderType.STOP_LIMIT, symbol, side, intent_id, {**given, **options})
+        return _checked(cls, OrderType.STOP_LIMIT, symbol, side, intent_id, given, options)
 
     @classmethod
     def trailing_stop(
@@ -300,7 +301,7 @@ class Order(Terms):
         if (trail_amount is None) == (trail_percent is None):
             raise InvalidOrderError("give either trail_amount or trail_percent")
         given = {"quantity": quantity, "trail_amount": trail_amount, "trail_percent": trail_percent}
-        return _checked(cls, OrderType.TRAILING_STOP, symbol, side, intent_id, {**given, **options})
+        return _checked(cls, OrderType.TRAILING_STOP, symbol, side, intent_id, given, options)
 
     @classmethod
     def oco(
@@ -315,9 +316,9 @@ class Order(Terms):
         **options: Unpack[PlainOptions],
     ) -> Self:
         """Leave a position by a limit or by a stop, whichever comes first; the other one is cancelled."""
-        given = {"quantity": quantity, "price": _needed("take_profit", take_profit), "one_cancels_other": True}
-        more = {**options, "stop_loss": _needed("stop_loss", stop_loss)}
-        return _checked(cls, OrderType.LIMIT, symbol, side, intent_id, {**given, **more})
+        legs = {"price": _needed("take_profit", take_profit), "stop_loss": _needed("stop_loss", stop_loss)}
+        given = {"quantity": quantity, "one_cancels_other": True, **legs}
+        return _checked(cls, OrderType.LIMIT, symbol, side, intent_id, given, options)
 
     def payload(self) -> dict[str, str | None]:
         """Return what makes two orders the same decision, in one spelling.
@@ -341,15 +342,23 @@ BuiltOrder = TypeVar("BuiltOrder", bound=Order)
 
 
 def _checked(
-    cls: type[BuiltOrder], order_type: OrderType, symbol: object, side: object, intent_id: object, given: Mapping[str, Any]
+    cls: type[BuiltOrder],
+    order_type: OrderType,
+    symbol: object,
+    side: object,
+    intent_id: object,
+    required: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> BuiltOrder:
     """Return an order whose every field is what it must be, or say which one is not."""
+    _require_known(order_type, options, PlainOptions if "one_cancels_other" in required else Options)
+    given = {**required, **options}
     expires_at = given.get("expires_at")
     time_in_force = given.get("time_in_force") or (None if expires_at is None else TimeInForce.GTD)
     numbers = ("quantity", "notional", "price", "stop_price", "trail_amount", "trail_percent")
     flags = ("post_only", "reduce_only", "one_cancels_other", "round_to_grid")
     checked: dict[str, Any] = {name: positive_or_none(name, given.get(name)) for name in numbers}
-    checked |= {name: given.get(name) is True for name in flags}
+    checked |= {name: _flag(name, given.get(name, False)) for name in flags}
     order = cls(
         symbol=printable("symbol", symbol),
         side=choice("side", Side, side),
@@ -363,6 +372,20 @@ def _checked(
     )
     _refuse(_contradiction(order))
     return order
+
+
+def _require_known(order_type: OrderType, options: Mapping[str, Any], known: type[PlainOptions]) -> None:
+    """Refuse a misspelt option: a stop that is left out in silence is a position without one."""
+    for name in options.keys() - known.__annotations__.keys():
+        near = difflib.get_close_matches(name, known.__annotations__, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known.__annotations__)}"
+        raise TypeError(f"{name} is no option of this {order_type.value} order; {hint}")
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}; give True or False")
+    return value
 
 
 def _refuse(wrong: str | None) -> None:

@@ -111,6 +111,7 @@ class Replacing:
         original = self._refreshed(self._on_record(replacement.replaces))
         report = _known(original)
         if report.status.is_final and recorded is None:
+            self._deny_succeeded(original)
             return self._ended(name, original, None, f"the order had ended as {report.status.value}; nothing was sent")
         if report.status.is_final and (why := self._why_not(replacement, original)):
             if proven_attempt is not None:
@@ -122,12 +123,31 @@ class Replacing:
             if recorded is None:
                 raise OrderDeniedError("REPLACE_LINKED", why)
             return self._closed(name, original, why)
+        return self._go_on(replacement, original, recorded, proven_attempt)
+
+    def _go_on(
+        self, replacement: Replacement, original: Recorded, recorded: Recorded | None, proven_attempt: int | None
+    ) -> ReplaceReport:
+        """Replace an order, by one request of the venue's own or by cancelling it and placing what it leaves."""
+        parts, name = self._parts, self._parts.cache.client_order_id(replacement.intent_id)
         if self._submission.adopted_now(replacement.symbol, name):
             raise ClaimLostError
+        report = _known(original)
+        works, begun = not report.status.is_final, recorded is not None and recorded.state in _TO_SEND
+        if works and begun and self._left(replacement, original) <= 0:
+            return self._reached(replacement, original, name)
         sending = self._sending(replacement, original, name, proven_attempt)
-        if not report.status.is_final and is_native(parts.venue.capabilities, parts.replace, original.request, report):
+        if works and is_native(parts.venue.capabilities, parts.replace, original.request, report):
             return self._natively(original, sending)
         return self._anew(replacement, original, sending)
+
+    def _deny_succeeded(self, original: Recorded) -> None:
+        """Deny to replace an order whose place another one has taken: that one may be working."""
+        for name in reversed(self._parts.ledger.replacements(original.client_order_id)):
+            placed = self._on_record(name)
+            if placed.report is not None:
+                message = f"{placed.intent_id!r} took its place and is {placed.report.status.value}; replace or cancel that one"
+                raise OrderDeniedError("REPLACE_SUCCEEDED", message)
 
     def _found_out(self, recorded: Recorded) -> tuple[Recorded, int | None]:
         """Find out what became of a replacement; return what is on record, and which attempt is proven not to stand in the way of another."""
@@ -198,10 +218,7 @@ class Replacing:
         if denial is not None:
             raise OrderDeniedError(denial.reason, denial.message)
         if not _known(original).status.is_final:
-            shown = self._cancellation.cancel(original.reference())
-            if not shown.status.is_final:
-                why = f"the order to be replaced is {shown.status.value} and was asked to end; nothing was placed; replace again"
-                endings.unknown(parts.venue.name, original.reference(), None, why)
+            self._end(original)
         after = self._on_record(replacement.replaces)
         if reason := self._why_not(replacement, after):
             return self._closed(name, after, reason)
@@ -212,6 +229,19 @@ class Replacing:
         except (OrderDeniedError, OrderRejectedError, OrderNotPlacedError, VenueUnavailableError) as error:
             return self._ended(name, after, None, f"the order was cancelled, and the new one not placed: {error}")
         return self._ended(name, after, placed, "the order was cancelled, and what it left was placed anew")
+
+    def _end(self, original: Recorded) -> None:
+        """Cancel an order, and go no further until it has ended."""
+        shown = self._cancellation.cancel(original.reference())
+        if not shown.status.is_final:
+            why = f"the order to be replaced is {shown.status.value} and was asked to end; nothing was placed; replace again"
+            endings.unknown(self._parts.venue.name, original.reference(), None, why)
+
+    def _reached(self, replacement: Replacement, original: Recorded, name: str) -> ReplaceReport:
+        """End an order that has traded, since its replacement was begun, all that was decided: nothing more of it may trade."""
+        self._end(original)
+        after = self._on_record(replacement.replaces)
+        return self._closed(name, after, self._why_not(replacement, after) or "all that was decided has traded")
 
     def _why_not(self, replacement: Replacement, original: Recorded) -> str | None:
         """Say why nothing may be placed for an order that has ended, or None."""
@@ -281,10 +311,16 @@ class Replacing:
         return recorded
 
     def _refreshed(self, recorded: Recorded) -> Recorded:
-        """Return an order as the venue shows it now, or as it is on record where the venue cannot be asked."""
+        """Return an order as the venue shows it now, or as it is on record where the venue cannot be asked.
+
+        What the venue shows to work is not ended, whatever is on record: it is cancelled before anything takes its place.
+        """
         answer = self._parts.resolver.look(recorded.reference(), twice=False)
-        after = self._parts.ledger.apply_report(answer.report, {"source": "replace"}) if isinstance(answer, Found) else None
-        return after or recorded
+        if not isinstance(answer, Found):
+            return recorded
+        after = self._parts.ledger.apply_report(answer.report, {"source": "replace"}) or recorded
+        works = after.report is not None and after.report.status.is_final and not answer.report.status.is_final
+        return evolve(after, report=answer.report) if works else after
 
     def _ended(self, name: str, original: Recorded, report: ExecutionReport | None, why: str) -> ReplaceReport:
         """Return how it ended, by what is known of both orders now."""

@@ -21,7 +21,7 @@ from logos_core.clock import Clock, SystemClock
 from logos_core.errors import ConfigurationError, LedgerAdoptionError
 from logos_core.events import StoredEvent
 from logos_core.extensions import Extensions
-from logos_core.home import Home, Registered, default_home, is_present, key_of, new_id
+from logos_core.home import Home, Registered, home_in, is_present, key_of, new_id
 from logos_core.hookspecs import Category, VenueIdentity, VenueSnapshot
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.parts import Parts
@@ -57,8 +57,7 @@ def open_parts(preset: str | Path, venue_name: str | None, home: str | Path | No
 
 def home_of(home: str | Path | None, environ: Mapping[str, str]) -> Home:
     """Return LOGOS_HOME: as given, else from the environment, else the platform's place for it."""
-    given = home if home is not None else environ.get("LOGOS_HOME")
-    return Home(Path(given).expanduser() if given else default_home())
+    return Home(Path(home).expanduser().absolute() if home is not None else home_in(environ))
 
 
 def bind(preset: Preset, environ: Mapping[str, str], clock: Clock, home: Home) -> BoundVenue:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from logos_core.events import GENESIS, canonical, step
+from logos_core.systems import sync_folder
 
 
 class Spool:
@@ -29,6 +30,8 @@ class Spool:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
+        if not lines:
+            sync_folder(self.path.parent)
 
     def read(self) -> list[dict[str, Any]]:
         """Return the events that wait, with what their chain says of them."""

@@ -214,9 +214,19 @@ class Submission:
         try:
             reply = self._handed_over(sending, prepared, gates)
         except BaseException as error:
-            self._settle(request, number, AttemptOutcome.UNKNOWN, {"interrupted_by": type(error).__name__})
+            self._left_unknown(request, number, error)
             raise
-        return self._conclude(sending, request, number, reply)
+        try:
+            return self._conclude(sending, request, number, reply)
+        except Exception:
+            raise
+        except BaseException as error:
+            self._left_unknown(request, number, error)
+            raise
+
+    def _left_unknown(self, request: OrderRequest, number: int, error: BaseException) -> None:
+        """Let an attempt be unknown that nobody sees to any more, unless what became of it is on record."""
+        self._settle(request, number, AttemptOutcome.UNKNOWN, {"interrupted_by": type(error).__name__})
 
     def _handed_over(self, sending: Sending, prepared: PreparedOrder, gates: tuple[Gate, ...]) -> Reply:
         """Send it, on its own or in another's place."""

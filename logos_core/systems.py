@@ -59,6 +59,14 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those it is in, so that they survive the power together with what is synced in them."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_folder(folder.parent)
+
+
 def after_fork_in_child(act: Callable[[], None]) -> None:
     """Have something done in each forked child; where there are no forks, nothing is needed."""
     if hasattr(os, "register_at_fork"):

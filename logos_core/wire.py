@@ -86,6 +86,10 @@ class WireRecord:
         self.phase = Phase.NOTHING_SENT
         self.answer = None
 
+    def ask_also(self, gate: Gate) -> None:
+        """Let a venue's own check stand before the first byte, behind those that stand there already."""
+        self.gates = (*self.gates, gate)
+
     def first_byte_once(self, last: Gate = lambda: None) -> None:
         """Before a request's first byte, run the gates, then the connection's own, and note that from here on it may have been sent."""
         if self.phase is not Phase.NOTHING_SENT:

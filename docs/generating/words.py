@@ -77,6 +77,7 @@ DENIALS = {
     "QUANTITY_BELOW_MINIMUM": "Less than the venue takes.",
     "QUANTITY_OFF_GRID": "The quantity is between the venue's steps. Correct it, or ask for `round_to_grid`.",
     "RATE_BUDGET_SPENT": "The request budget is spent for longer than `rate_limit.max_wait_s`. Submit it later.",
+    "REPLACE_SUCCEEDED": "Another order has taken this one's place. Replace that one; the message names it.",
     "REPLACE_LINKED": "Legs hang on the order: a pair of exits, or an entry that has traded. See what protects the position, cancel, decide anew.",
     "REPLACE_ORIGINAL_UNKNOWN": "Nobody knows yet whether the order to be replaced exists. Find that out first.",
     "REPLACE_QUANTITY_TRADED": "As much as the new total has been traded already. Give more, or cancel the order.",

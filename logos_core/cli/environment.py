@@ -3,13 +3,12 @@
 import os
 from pathlib import Path
 
-from logos_core.home import Home, default_home
+from logos_core.home import Home, home_in
 
 
 def home_path() -> Path:
     """Return LOGOS_HOME."""
-    given = os.environ.get("LOGOS_HOME")
-    return Path(given).expanduser() if given else default_home()
+    return home_in(os.environ)
 
 
 def open_home() -> Home:

@@ -87,7 +87,7 @@ def plain_home() -> Path:
     """Return LOGOS_HOME as `logos_core.home` would, without anything that could be missing."""
     given = os.environ.get("LOGOS_HOME")
     if given:
-        return Path(given).expanduser()
+        return Path(given).expanduser().absolute()
     if sys.platform == "darwin":
         return Path.home() / "Library/Application Support/logos"
     if sys.platform == "win32":

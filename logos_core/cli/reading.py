@@ -164,7 +164,15 @@ def _story(ledger: SqliteLedger, recorded: Recorded, sessions: list[str], events
     if recorded.duplicates:
         head.append(f"ALARM: a second order exists: {', '.join(recorded.duplicates)}")
     head += executed.alarms(ledger, recorded)
-    return "\n".join([*head, f"Next:  {words.next_step(recorded)}", *executed.lines(ledger, recorded), "", _timeline(events)])
+    return "\n".join([*head, f"Next:  {_next(ledger, recorded)}", *executed.lines(ledger, recorded), "", _timeline(events)])
+
+
+def _next(ledger: SqliteLedger, recorded: Recorded) -> str:
+    """Return what to do about an intent; of one whose place another took, about that one."""
+    placed = ledger.replacements(recorded.client_order_id)
+    if placed and recorded.report is not None and recorded.report.status.is_final:
+        return f"See `logos show {placed[-1]}`, which took its place; cancelling this one cancels that one."
+    return words.next_step(recorded)
 
 
 def _timeline(events: list[StoredEvent]) -> str:

@@ -21,7 +21,7 @@ from logos_core.errors import ConfigurationError
 from logos_core.hookspecs import Found, NotSeen
 from logos_core.lifecycle import IntentState
 from logos_core.reconciliation import Agreement, ReconciliationReport
-from logos_core.records import LedgerIdentity, Recorded
+from logos_core.records import ClaimLostError, LedgerIdentity, Recorded
 from logos_core.values import lasted
 
 _AGREEMENTS = {
@@ -141,10 +141,20 @@ def resolve(
         _, recorded = the_one([adapter.ledger], order, presets.load(preset).strategy)
         if recorded.state is not IntentState.NOT_PLACED:
             evidence = _evidence(adapter, recorded)
-            recorded = adapter.ledger.close_by_person(recorded.client_order_id, by.strip(), because.strip(), evidence)
+            recorded = _closed(adapter, recorded, by.strip(), because.strip(), evidence)
     text = f"{recorded.client_order_id}: not placed, on the word of {by.strip()}. It is watched: if it appears, new orders stop."
     emit(words.intent_body(recorded), text, as_json=as_json)
     return Exit.DONE
+
+
+def _closed(adapter: Adapter, recorded: Recorded, by: str, because: str, evidence: dict[str, Any]) -> Recorded:
+    """Close it, unless it was sent once more since the evidence was looked for."""
+    seen = max((attempt.number for attempt in recorded.attempts), default=0)
+    try:
+        return adapter.ledger.close_by_person(recorded.client_order_id, by, because, evidence, seen_attempt=seen)
+    except ClaimLostError:
+        message = f"{recorded.client_order_id} was sent once more while the venue was asked; run the same command again"
+        raise ConflictError(message) from None
 
 
 def _evidence(adapter: Adapter, recorded: Recorded) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """`logos init`: the presets that come with a venue."""
 
+import tomllib
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -47,6 +49,12 @@ def _write(path: Path, text: str) -> bool:
     return True
 
 
+def _port(preset: Path) -> int:
+    """Return the port that a simulator's preset expects its venue at."""
+    body = tomllib.loads(preset.read_text(encoding="utf-8")) if preset.is_file() else {}
+    return urlsplit(body.get("base_url", "")).port or 0
+
+
 def _text(venue: str, into: Path, written: list[Path], kept: list[Path]) -> str:
     lines = [f"wrote {path}" for path in written] + [f"kept  {path}, which was there already" for path in kept]
     simulator = next((path for path in (*written, *kept) if path.name.endswith("simulator.toml")), into)
@@ -55,8 +63,7 @@ def _text(venue: str, into: Path, written: list[Path], kept: list[Path]) -> str:
             *lines,
             "",
             "Next:",
-            f"  logos simulate {venue}                   # in a second terminal; prints its address",
-            f"  edit {simulator}: base_url is that address",
+            f"  logos simulate {venue} --port {_port(simulator)}       # in a second terminal",
             "  export LOGOS_SIMULATOR_KEY=any",
             f"  logos reconcile {simulator}",
         ]

@@ -36,6 +36,7 @@ from logos_core.records import (
     Segment,
 )
 from logos_core.reports import ExecutionReport
+from logos_core.systems import make_folder
 
 STORY_STAYS = (
     "SELECT id FROM intents WHERE watched = 1 OR updated_at >= ?"
@@ -56,7 +57,7 @@ class SqliteLedger(Reported):
         _refuse_path(path)
         if path.exists():
             raise LedgerError(f"{path} exists already; a ledger is never overwritten")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         connection = Connection(path, create=True)
         with connection.transaction():
             connection.create_schema()
@@ -331,10 +332,22 @@ class SqliteLedger(Reported):
         assert found is not None
         return found
 
-    def close_by_person(self, client_order_id: str, by: str, because: str, evidence: Mapping[str, Any]) -> Recorded:
-        """Close an unknown intent on a named person's word, and keep watching for it."""
+    def close_by_person(
+        self, client_order_id: str, by: str, because: str, evidence: Mapping[str, Any], *, seen_attempt: int | None = None
+    ) -> Recorded:
+        """Close an unknown intent on a named person's word, and keep watching for it.
+
+        Args:
+            seen_attempt: the latest attempt that was on record when the evidence was looked for.
+
+        Raises:
+            ClaimLostError: somebody has made a further attempt since, of which the evidence says nothing.
+        """
         with self._transaction():
             intent, state = self._intent_row(client_order_id)
+            latest = self._db.row("SELECT coalesce(max(number), 0) FROM attempts WHERE intent = ?", intent)
+            if seen_attempt is not None and latest != (seen_attempt,):
+                raise ClaimLostError(client_order_id)
             after = advance(state, Move.CLOSED_BY_PERSON)
             self._db.write("UPDATE attempts SET outcome = 'absent' WHERE intent = ? AND outcome = 'unknown'", intent)
             self._db.write("UPDATE intents SET watched = 1 WHERE id = ?", intent)

@@ -26,7 +26,7 @@ def times_in_force(
     for what, able in _wanted(order, capabilities.features).items():
         narrowed = tuple(time for time in times if time in able.get(kind, ()))
         if not narrowed or (order.time_in_force is not None and order.time_in_force not in narrowed):
-            return _unsupported(order, what, able, venue)
+            return _unsupported(order, what, able, venue, capabilities.features)
         times = narrowed
     if order.stop_loss is not None and order.stop_loss.price is not None and not capabilities.features.stop_loss_price:
         message = f"stop_loss has a price; {venue} takes a stop_loss without one, which trades at the market"
@@ -42,13 +42,25 @@ def _wanted(order: Order, features: Features) -> dict[str, TimesInForce]:
     return wanted
 
 
-def _unsupported(order: Order, what: str, able: TimesInForce, venue: str) -> Denial:
+def _unsupported(order: Order, what: str, able: TimesInForce, venue: str, features: Features) -> Denial:
     how = f"{order.order_type.value} order" + (f", {order.time_in_force.value}" if order.time_in_force else "")
     can = "; ".join(f"{kind.value} orders: {_listed(times)}" for kind, times in able.items() if times)
     return Denial(
         reason="ORDER_FEATURE_UNSUPPORTED",
-        message=f"{what} with a {how}: {venue} cannot; it can with {can}" if can else f"{what}: {venue} cannot, with any order",
+        message=f"{what} with a {how}: {venue} cannot; it can with {can}"
+        if can
+        else f"{what}: {venue} cannot, with any order; {_instead(what, features)}",
     )
+
+
+def _instead(what: str, features: Features) -> str:
+    """Return what may be done where a venue cannot do something at all."""
+    linked = [kind.value for kind, times in features.linked.items() if times]
+    if what in set(OrderClass):
+        return f"it can do {', '.join(linked)}" if linked else "submit the entry, and its exit once it has filled"
+    trails = {"trail_amount": features.trail_percent and "trail_percent", "trail_percent": features.trail_amount and "trail_amount"}
+    known = {"notional": "give a quantity", "post_only": "leave it out", "reduce_only": "give the quantity that is held"}
+    return f"give {trails[what]}" if trails.get(what) else known.get(what, "see `logos venues`")
 
 
 def _listed(members: Iterable[OrderType | TimeInForce]) -> str:

@@ -100,11 +100,10 @@ def _quantity_denial(order: Order, placed: Order, instrument: Instrument) -> Den
     if given is None or quantity is None:
         return None
     if quantity <= 0 or quantity < instrument.min_quantity:
-        return _off(
-            "QUANTITY_BELOW_MINIMUM", "quantity", given, f"at least {plain(max(instrument.min_quantity, instrument.quantity_step))}"
-        )
+        least = plain(max(instrument.min_quantity, instrument.quantity_step))
+        return _off("QUANTITY_BELOW_MINIMUM", "quantity", given, f"at least {least}", rounding=False)
     if instrument.max_quantity is not None and quantity > instrument.max_quantity:
-        return _off("QUANTITY_ABOVE_MAXIMUM", "quantity", given, f"at most {plain(instrument.max_quantity)}")
+        return _off("QUANTITY_ABOVE_MAXIMUM", "quantity", given, f"at most {plain(instrument.max_quantity)}", rounding=False)
     if quantity % instrument.quantity_step:
         return _off("QUANTITY_OFF_GRID", "quantity", given, f"multiples of {plain(instrument.quantity_step)}")
     return None
@@ -141,13 +140,13 @@ def _worth_denial(placed: Order, instrument: Instrument) -> Denial | None:
     if worth is None or instrument.min_notional is None or worth >= instrument.min_notional:
         return None
     name = "notional" if placed.quantity is None else "price x quantity"
-    return _off("NOTIONAL_BELOW_MINIMUM", name, worth, f"at least {plain(instrument.min_notional)}")
+    return _off("NOTIONAL_BELOW_MINIMUM", name, worth, f"at least {plain(instrument.min_notional)}", rounding=False)
 
 
-def _off(reason: str, name: str, given: Decimal, allowed: str) -> Denial:
-    return Denial(
-        reason=reason, message=f"{name} is {plain(given)}; the venue takes {allowed}; correct it or ask for round_to_grid"
-    )
+def _off(reason: str, name: str, given: Decimal, allowed: str, *, rounding: bool = True) -> Denial:
+    """Return the denial of a number; rounding, which goes down, helps one that lies between two steps and no other."""
+    how = "correct it or ask for round_to_grid" if rounding else "correct it"
+    return Denial(reason=reason, message=f"{name} is {plain(given)}; the venue takes {allowed}; {how}")
 
 
 def _rounded(number: Decimal, step: Decimal, *, down: bool) -> Decimal:

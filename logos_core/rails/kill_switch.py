@@ -45,7 +45,7 @@ class KillSwitch:
         """Return what stops orders now, or None."""
         if self._latched is not None:
             return self._latched
-        found = next((path for path in self._paths if self._is_present(path)), None)
+        found = self._halt()
         return None if found is None else f"halted by {found}"
 
     def decide(self) -> Denial | None:
@@ -53,7 +53,7 @@ class KillSwitch:
         engaged = self.engaged()
         if engaged is None:
             return None
-        return Denial(reason=REASON, message=f"new orders are stopped: {engaged}; {HOW_TO_RESUME}")
+        return Denial(reason=REASON, message=f"new orders are stopped: {engaged}; {self._how()}")
 
     def gate(self) -> Gate:
         """Return the check for the first byte."""
@@ -64,3 +64,11 @@ class KillSwitch:
                 raise GateClosedError(REASON, f"new orders are stopped: {engaged}", denies=True)
 
         return check
+
+    def _halt(self) -> str | None:
+        return next((path for path in self._paths if self._is_present(path)), None)
+
+    def _how(self) -> str:
+        """Return how new orders go on again; the file's name is the scope."""
+        found = self._halt()
+        return HOW_TO_RESUME if found is None else HOW_TO_RESUME.partition(" (")[0].replace("SCOPE", found.rpartition("/")[2])

@@ -1,5 +1,7 @@
 """The kill switch: easy to throw, whatever is broken; two people to release it."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +112,18 @@ def test_the_plain_home_is_the_home_that_everybody_else_finds(monkeypatch, given
 
     expected = Path(given.get("LOGOS_HOME") or platformdirs.user_data_dir("logos", appauthor=False))
     assert expected == halting.plain_home()
+
+
+def test_a_relative_home_is_refused_and_halts_all_the_same_in_plain_words(run, tmp_path):
+    relative = {"LOGOS_HOME": os.path.relpath(tmp_path / "rel-home")}
+    shown, halted = run("status", env=relative), run("halt", "--because", "x", "--json", env=relative)
+    written = Path(json.loads(halted.out)["path"])
+
+    assert (2, 0) == (shown.code, halted.code)
+    assert "is another folder in each working folder; give the whole path, such as /" in shown.err
+    assert "is another folder in each working folder" in halted.err
+    assert written.is_absolute()
+    assert written.exists()
 
 
 def test_the_kill_switch_imports_no_command_line_library():

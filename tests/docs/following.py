@@ -122,7 +122,7 @@ class Follower:
     def _export(self, given: str) -> None:
         name, _, value = given.partition("=")
         if name == "LOGOS_HOME":
-            self.home = value
+            self.home = value.strip('"').removeprefix("$PWD/")
         else:
             self.reader.environ[name] = value
 

@@ -57,6 +57,9 @@ def test_the_example_run_twice_leaves_one_order(reader: Reader, binance: Loopbac
     )
 
 
+SECOND = "submit alpaca-simulator.toml buy 1 AAPL --limit 100 --intent-id second"
+
+
 def test_the_commands_to_try_by_hand_do_what_they_say(reader: Reader):
     port = _free_port()
     simulator = None
@@ -75,18 +78,17 @@ def test_the_commands_to_try_by_hand_do_what_they_say(reader: Reader):
 
                 assert f"http://127.0.0.1:{port}" == simulator.stdout.readline().strip()
             else:
+                if words[1] == "resume":
+                    denied = reader.run("-m", "logos_core.cli", *shlex.split(SECOND))
                 done = reader.run("-m", "logos_core.cli", *words[1:])
                 seen[words[1]] = done.returncode, done.stdout + done.stderr
                 _point_to(reader, port)
-        after = reader.run(
-            "-m", "logos_core.cli", *shlex.split("submit alpaca-simulator.toml buy 1 AAPL --limit 100 --intent-id second")
-        )
-
-        assert {"init": 0, "submit": 0, "show": 0, "halt": 0} == {name: code for name, (code, _) in seen.items()}
+        assert {"init": 0, "submit": 0, "show": 0, "halt": 0, "resume": 0} == {name: code for name, (code, _) in seen.items()}
         assert (reader.folder / "alpaca-paper.toml").exists()
         assert "first" in seen["show"][1]
-        assert (3, True) == (after.returncode, "KILL_SWITCH_HALTED" in after.stderr)
+        assert (3, True) == (denied.returncode, "KILL_SWITCH_HALTED" in denied.stderr)
         assert 1 == len(_orders(port))
+        assert 0 == reader.run("-m", "logos_core.cli", *shlex.split(SECOND)).returncode
     finally:
         if simulator is not None:
             simulator.terminate()

@@ -5,15 +5,19 @@ ledger says once the venue answers again.
 """
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
+from attrs import evolve
 
-from logos_core import LogosError, Order
+from logos_core import LogosError, Order, OrderDeniedError
+from logos_core.cancellation import Cancellation
+from logos_core.orders import OrderStatus
 from logos_core.replacing import ReplaceEnding
 from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 
 pytestmark = pytest.mark.usefixtures("hasty")
-TEN, THREE, EIGHT = Decimal(10), Decimal(3), Decimal(8)
+TEN, THREE, FIVE, EIGHT = Decimal(10), Decimal(3), Decimal(5), Decimal(8)
 NEVER_PROCESSED = {
     FaultKind.REQUEST_DROPPED,
     FaultKind.STATUS_BEFORE,
@@ -95,6 +99,99 @@ def test_what_has_traded_is_not_placed_again_over_a_chain_of_replacements(desk, 
         assert (Decimal(3), Decimal(5)) == (third.report.quantity, third.filled_quantity)
         assert (Decimal(3), Decimal(5)) == (judge.working, judge.traded)
         assert agreed(adapter)
+
+
+def test_whoever_cancels_an_order_by_its_old_name_ends_the_one_that_took_its_place(desk, judge):
+    with desk.open() as adapter:
+        adapter.submit(resting(desk))
+        adapter.replace("first", intent_id="second", price=better(desk))
+        third = adapter.replace("second", intent_id="third", quantity=EIGHT).report
+        ended = adapter.cancel("first")
+
+        assert (third.client_order_id, "canceled") == (ended.client_order_id, ended.status.value)
+        assert (Decimal(0), 3) == (judge.working, len(judge.exchange.orders()))
+        assert agreed(adapter)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_replacement_that_was_begun_ends_an_order_that_has_traded_all_that_was_decided(desk, judge, monkeypatch):
+    with desk.open() as adapter:
+        first = adapter.submit(resting(desk))
+        judge.exchange.fill(first.venue_order_id, THREE)
+        adapter.reconcile()
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(Cancellation, "cancel", lambda *_: (_ for _ in ()).throw(Killed))
+            adapter.replace("first", intent_id="second", quantity=FIVE)
+        judge.exchange.fill(first.venue_order_id, THREE)
+        found = adapter.replace("first", intent_id="second", quantity=FIVE)
+
+        assert (ReplaceEnding.GONE_NOT_REPLACED, Decimal(6)) == (found.ending, found.filled_quantity)
+        assert (Decimal(0), Decimal(6), 1) == (judge.working, judge.traded, len(judge.exchange.orders()))
+        assert agreed(adapter)
+
+
+def falsely_ended(desk, adapter, judge):
+    """Let the ledger hold an order for cancelled that the venue works on: a stream told the wrong thing."""
+    first = adapter.submit(resting(desk))
+    judge.exchange.fill(first.venue_order_id, THREE)
+    adapter.reconcile()
+    recorded = adapter.ledger.find(first.client_order_id)
+    adapter.ledger.apply_report(evolve(recorded.report, status=OrderStatus.CANCELED), {"source": "stream"})
+
+
+def test_a_false_end_on_record_lets_no_replacement_stand_beside_the_order(desk, judge):
+    with desk.open() as adapter:
+        falsely_ended(desk, adapter, judge)
+        adapter.replace("first", intent_id="second", quantity=EIGHT)
+
+        assert (EIGHT - THREE, THREE, 1) == (judge.working, judge.traded, len(judge.exchange.open_orders()))
+
+
+def test_a_cancel_returns_what_the_venue_shows_and_not_a_false_end_on_record(desk, judge):
+    with desk.open() as adapter:
+        falsely_ended(desk, adapter, judge)
+        desk.server.plan = FaultPlan([Fault(kind=FaultKind.REQUEST_DROPPED, operation="cancel", nth=1)])
+
+        assert not adapter.cancel("first").status.is_final
+        assert adapter.cancel("first").status.is_final
+        assert Decimal(0) == judge.working
+
+
+def test_a_reconciliation_tells_of_an_order_that_works_on_although_it_ended_on_record(desk, judge):
+    with desk.open() as adapter:
+        falsely_ended(desk, adapter, judge)
+        found = adapter.reconcile()
+
+        assert ("differs", {"state"}) == (found.verdict.value, {row.field for row in found.different})
+        assert adapter.ledger.latched()
+
+
+def test_a_reference_with_another_symbol_moves_nothing(desk, judge):
+    with desk.open() as adapter:
+        adapter.submit(resting(desk))
+        right = adapter.ledger.working()[0].reference()
+        wrong = evolve(right, symbol="NO/SUCH")
+        acts = (partial(adapter.replace, wrong, intent_id="second", quantity=EIGHT), partial(adapter.cancel, wrong))
+        for act in acts:
+            with pytest.raises(LookupError, match="the reference says 'NO/SUCH'"):
+                act()
+
+        assert (TEN, 1) == (judge.working, len(judge.exchange.orders()))
+        assert adapter.cancel(right).status.is_final
+
+
+def test_an_order_that_was_replaced_is_replaced_no_more_and_the_denial_names_the_one_in_its_place(desk, judge):
+    with desk.open() as adapter:
+        adapter.submit(resting(desk))
+        adapter.replace("first", intent_id="second", quantity=EIGHT)
+        with pytest.raises(OrderDeniedError, match=r"'second' took its place and is (pending_)?new; .*REPLACE_SUCCEEDED") as denied:
+            adapter.replace("first", intent_id="third", price=better(desk))
+
+        assert "REPLACE_SUCCEEDED" == denied.value.reason
+        assert (EIGHT, 2) == (judge.working, len(judge.exchange.orders()))
 
 
 def test_an_order_that_fills_first_is_gone_and_not_replaced(desk, judge):

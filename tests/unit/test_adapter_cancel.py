@@ -21,9 +21,11 @@ from logos_core.testing.scripted import (
     returns,
     show_another,
     take_cancel,
+    throttled,
     time_out_after,
     time_out_before,
 )
+from logos_core.venues import VenueAskError
 from tests.unit.making import order
 from tests.unit.test_adapter_submit import break_commits, kinds, recorded
 
@@ -82,10 +84,21 @@ def test_a_cancel_makes_one_request_and_waits_for_a_slow_venue(session):
 
 def test_when_the_order_cannot_be_seen_after_the_cancel_the_outcome_is_unknown(session):
     session.venue.on_lookup(*[fail()] * 5)
-    with pytest.raises(OutcomeUnknownError, match="may or may not have worked"):
+    with pytest.raises(OutcomeUnknownError, match="whether it has ended"):
         session.adapter.cancel("one")
 
     assert 1 == len(session.venue.cancels)
+
+
+def test_a_venue_that_is_asked_too_often_is_not_asked_on_after_a_cancel_and_its_words_are_told(session):
+    session.venue.on_lookup(*[throttled()] * 5)
+    with pytest.raises(
+        OutcomeUnknownError, match=r"whether it has ended: it was asked to end, .*rate limited: slow down.*; cancel again"
+    ) as said:
+        session.adapter.cancel("one")
+
+    assert isinstance(said.value.__cause__, VenueAskError)
+    assert 1 == session.venue.calls.count(Operation.LOOKUP)
 
 
 def test_cancels_pass_while_orders_are_halted_latched_and_out_of_budget(session):

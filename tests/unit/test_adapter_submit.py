@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from logos_core import adapter
 from logos_core.capabilities import ExpiryKind, Uniqueness
+from logos_core.clock import ManualClock
 from logos_core.errors import (
     LedgerError,
     OrderConflictError,
@@ -29,6 +31,7 @@ from logos_core.orders import Order, OrderStatus
 from logos_core.rails.absence import AbsencePolicy
 from logos_core.rails.retry import RetryConfig
 from logos_core.records import AttemptOutcome as A
+from logos_core.submission import evidence
 from logos_core.testing.scripted import (
     Rails,
     ScriptedVenue,
@@ -50,6 +53,8 @@ from logos_core.testing.scripted import (
     time_out_after,
     time_out_before,
 )
+from logos_core.venues import Reply
+from logos_core.wire import Answer, WireRecord
 from tests.unit.making import order
 
 ONE_TRY = Rails(retry=RetryConfig(attempts=1, valid_for_s=60.0))
@@ -427,6 +432,37 @@ def test_an_interrupted_submit_is_recorded_unknown_and_raised_on(desk, error):
     assert (S.UNKNOWN, [A.UNKNOWN]) == (recorded(session).state, outcomes(session))
 
 
+def test_the_evidence_of_a_request_holds_neither_an_errors_text_nor_a_header():
+    record = WireRecord(operation=Operation.SUBMIT, clock=ManualClock(), deadline_s=1.0)
+    record.begin_request()
+    record.answered(Answer(status=503, headers={"set-cookie": "token"}, body="busy"))
+    seen = evidence(Reply(None, ConnectionError("https://venue.example/order?signature=token"), record))
+
+    assert (1, 503, "busy", "ConnectionError") == (seen["requests"], seen["status"], seen["body"], seen["error"])
+    assert "token" not in str(seen)
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_an_interrupt_while_the_answer_is_recorded_leaves_nothing_in_flight(desk, monkeypatch, written):
+    session = desk(ScriptedVenue(CAREFUL))
+    accept = session.ledger.accept
+
+    def interrupted(*said):
+        if written:
+            accept(*said)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session.ledger, "accept", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        session.adapter.submit(order())
+
+    expected = (S.NEW, [A.ACCEPTED]) if written else (S.UNKNOWN, [A.UNKNOWN])
+    assert expected == (recorded(session).state, outcomes(session))
+    assert "v1" == session.adapter.submit(order()).venue_order_id
+    assert 1 == len(session.venue.received)
+
+
 @pytest.mark.parametrize("rule", Uniqueness)
 def test_an_order_whose_answer_was_lost_is_found(desk, rule):
     session = desk(ScriptedVenue(capabilities(uniqueness=rule)))
@@ -789,6 +825,20 @@ def test_threads_of_one_adapter_make_one_order(desk):
 
     assert 1 == len(session.venue.received)
     assert {"v1"} <= set(results) <= {"v1", "in flight"}
+
+
+def test_a_call_that_was_interrupted_as_it_ended_does_not_keep_the_session_from_closing(desk, monkeypatch):
+    session, over = desk(), threading.Event()
+    monkeypatch.setattr(adapter, "CLOSE_WAIT_S", 0.2)
+    call = threading.Thread(target=over.wait)
+    call.start()
+    session.adapter._callers += [threading.current_thread(), call]  # neither of them has signed off
+
+    with pytest.raises(RuntimeError, match=r"1 call\(s\) are still under way"):
+        session.adapter.close()
+    over.set()
+    call.join()
+    session.adapter.close()
 
 
 def test_a_closed_adapter_does_nothing(desk):

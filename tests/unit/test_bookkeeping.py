@@ -1,6 +1,7 @@
 """The book that is kept up to date is the book that would be made anew."""
 
 import json
+import threading
 from datetime import timedelta
 from decimal import Decimal
 
@@ -284,3 +285,26 @@ def test_a_ledger_of_the_first_version_opens_and_keeps_books(tmp_path):
 
     assert (Decimal(1), 2) == (Bookkeeper(again.ledger).book().quantity("BTC/USDT"), len(again.ledger.executions("lgs1")))
     again.ledger.close()
+
+
+def test_the_sums_are_left_while_others_write_and_nobody_waits_for_ever(book, monkeypatch):
+    monkeypatch.setattr(bookkeeping, "KEEP_EVERY", 0)
+    keeper, done, over = Bookkeeper(book.ledger, leaves_sums=True), threading.Event(), threading.Event()
+
+    def write():
+        while not over.is_set():
+            book.ledger.note("noise", {})
+
+    def read():
+        for _ in range(30):
+            keeper.book()
+        done.set()
+
+    writers = [threading.Thread(target=write, daemon=True) for _ in range(4)]
+    reader = threading.Thread(target=read, daemon=True)
+    for thread in (*writers, reader):
+        thread.start()
+    ended = done.wait(20)
+    over.set()
+
+    assert ended

@@ -248,3 +248,21 @@ def test_every_price_must_lie_on_the_grid(desk, name):
 
     with pytest.raises(OrderDeniedError, match=f"{name} is .*PRICE_OFF_GRID"):
         session.adapter.submit(order)
+
+
+@pytest.mark.parametrize(
+    ("order", "features", "instead"),
+    [
+        (limit(take_profit=110, stop_loss=90), {"linked": {OrderClass.OTO: {K.LIMIT: RESTING}}}, "it can do oto"),
+        (limit(take_profit=110), {}, "submit the entry, and its exit once it has filled"),
+        (Order.market(SYMBOL, "buy", notional=50, intent_id="one"), {}, "give a quantity"),
+        (trailing(trail_amount=5), {"trail_percent": {K.TRAILING_STOP: RESTING}}, "give trail_percent"),
+        (trailing(trail_percent=5), {"trail_amount": {K.TRAILING_STOP: RESTING}}, "give trail_amount"),
+        (limit(reduce_only=True), {}, "give the quantity that is held"),
+    ],
+)
+def test_a_denial_says_what_can_be_done_instead(order, features, instead):
+    found = times_in_force(order, INSTRUMENT, able(**features), "v")
+
+    assert isinstance(found, Denial)
+    assert found.message.endswith(f"v cannot, with any order; {instead}")

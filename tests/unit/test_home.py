@@ -4,9 +4,13 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
+from logos_core import home as homes
+from logos_core import spool as spools
+from logos_core import systems
 from logos_core.clock import ManualClock
 from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.home import EVERYTHING, Home, Registered, is_present, key_of, new_id
@@ -274,6 +278,18 @@ def test_what_waits_in_the_spool_is_chained_and_a_change_shows(home):
     assert [] == spool.read()
 
 
+def test_what_waits_in_the_spool_and_what_the_registry_remembers_is_durable_at_once(home, monkeypatch):
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    spool = home.spool(OWNER)
+    spool.append("cancel", {"number": 0})
+    home.register(OWNER, Registered(path=home.ledger_path(OWNER), ledger_id="a", sequence=1))
+    folder = home.path / "ledgers"
+
+    durable = (spool.path, spool.path.parent, folder / f"{key_of(OWNER)}.json", folder)
+    assert [path.stat().st_ino for path in durable] == synced
+
+
 def test_a_torn_last_line_does_not_count(home):
     spool = home.spool(OWNER)
     spool.append("cancel", {"number": 0})
@@ -291,3 +307,36 @@ def test_what_follows_a_torn_line_is_not_lost(home):
     spool.append("cancel", {"number": 1})
 
     assert [0, 1] == [entry["event"]["number"] for entry in spool.read()]
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """The folders that were synced, in order."""
+    found: list[Path] = []
+    for module in (homes, systems, spools):
+        monkeypatch.setattr(module, "sync_folder", found.append)
+    return found
+
+
+def test_a_folder_that_is_made_survives_the_power(synced, tmp_path):
+    home = Home(tmp_path / "own" / "home")
+    made = list(synced)
+    Home(home.path)
+
+    assert {tmp_path, tmp_path / "own", home.path} == set(made)
+    assert made == synced
+
+
+def test_the_lock_of_a_session_survives_the_power(synced, home):
+    home.hold_session("s1").release()
+
+    assert home.path / "sessions" == synced[-1]
+
+
+def test_the_first_line_of_a_spool_survives_the_power(synced, home):
+    spool = home.spool(OWNER)
+    synced.clear()
+    for number in range(2):
+        spool.append("cancel", {"number": number})
+
+    assert [home.path / "spool"] == synced

@@ -314,6 +314,16 @@ def test_proven_absence_closes_every_unknown_attempt(book):
     assert (S.NOT_PLACED, [A.ABSENT, A.ABSENT]) == (found.state, [attempt.outcome for attempt in found.attempts])
 
 
+def test_a_proof_about_an_earlier_attempt_closes_no_later_one(book):
+    book.claim()
+    book.settle(A.UNKNOWN)
+    book.claim(again=True)
+    book.settle(A.UNKNOWN, number=2)
+    found = book.settle(A.ABSENT, number=1)
+
+    assert (S.UNKNOWN, [A.ABSENT, A.UNKNOWN]) == (found.state, [attempt.outcome for attempt in found.attempts])
+
+
 @pytest.mark.parametrize(("late", "said"), [(A.ABSENT, None), (A.REJECTED, None), (A.ACCEPTED, report_of())])
 def test_a_late_word_on_an_old_attempt_leaves_the_one_in_flight_to_its_sender(book, late, said):
     book.claim()
@@ -552,6 +562,20 @@ def test_a_person_closes_an_unknown_intent_with_a_reason_and_it_stays_watched(bo
     assert ("resolved", "ann", "venue support said so") == (last["kind"], last["by"], last["because"])
     book.apply(report_of())
     assert book.ledger.latched()
+
+
+def test_a_person_closes_no_attempt_that_the_evidence_is_older_than(book):
+    book.claim()
+    book.settle(A.UNKNOWN)
+    book.claim(again=True)
+    book.settle(A.UNKNOWN, number=2)
+    before = book.kinds()
+
+    with pytest.raises(ClaimLostError):
+        book.ledger.close_by_person("lgs1", "ann", "not seen", {}, seen_attempt=1)
+
+    assert before == book.kinds()
+    assert S.NOT_PLACED is book.ledger.close_by_person("lgs1", "ann", "not seen", {}, seen_attempt=2).state
 
 
 @pytest.mark.parametrize("outcome", [None, A.NOT_SENT, A.REJECTED, A.ACCEPTED])

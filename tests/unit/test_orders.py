@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -174,3 +175,21 @@ def test_the_tick_is_the_one_of_the_highest_band_that_the_price_reaches():
     )
 
     assert [Decimal("0.1"), Decimal(1), Decimal(1)] == [banded.tick_at(Decimal(price)) for price in ("9.9", "10", "11")]
+
+
+@pytest.mark.parametrize(
+    ("build", "given", "said"),
+    [
+        (Order.limit, {"price": 9, "stop_los": 8}, "did you mean stop_loss"),
+        (Order.limit, {"price": 9, "stop_price": 8}, "stop_price is no option of this limit order"),
+        (Order.market, {"price": 9}, "price is no option of this market order"),
+        (Order.stop, {"stop_price": 9, "tif": "ioc"}, "it takes time_in_force"),
+        (Order.oco, {"take_profit": 9, "stop_loss": 8, "stop_loss_limit": 7}, "stop_loss_limit is no option"),
+        (Order.market, {"reduce_only": 1}, "reduce_only is 1; give True or False"),
+        (Order.limit, {"price": 9, "post_only": "yes"}, "post_only is 'yes'"),
+        (Order.limit, {"price": 9, "round_to_grid": None}, "round_to_grid is None"),
+    ],
+)
+def test_an_option_that_no_such_order_has_is_never_left_out_in_silence(build: Any, given, said):
+    with pytest.raises(TypeError, match=said):
+        build("X", "sell", quantity=1, intent_id="i", **given)

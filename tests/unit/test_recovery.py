@@ -1,6 +1,7 @@
 """What a dead session left open becomes known, or unknown, and nothing is sent."""
 
 import pytest
+from attrs import evolve
 
 from logos_core.capabilities import ExpiryKind, Uniqueness
 from logos_core.errors import LedgerError, OutcomeUnknownError
@@ -8,6 +9,8 @@ from logos_core.hookspecs import Operation
 from logos_core.lifecycle import IntentState as S
 from logos_core.orders import OrderStatus
 from logos_core.records import AttemptOutcome as A
+from logos_core.recovery import is_abandoned
+from logos_core.resolution import Resolution, Standing
 from logos_core.testing.scripted import (
     ScriptedVenue,
     accept,
@@ -111,6 +114,28 @@ def test_a_refused_further_attempt_does_not_keep_the_doubt_about_an_earlier_one_
 
     assert ((recorded(session).client_order_id,), ()) == (found.closed, found.unknown)
     assert (S.NOT_PLACED, [A.ABSENT, A.REJECTED]) == (recorded(session).state, outcomes(session))
+
+
+def test_a_finding_closes_no_attempt_that_was_made_after_it(desk):
+    session = desk(ScriptedVenue(ENGINE))
+    session.venue.on_submit(time_out_before(), time_out_before(), time_out_before())
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.submit(order())
+    found = Resolution(standing=Standing.PROVEN_ABSENT, recorded=recorded(session), why="not seen", proven_attempt=1)
+    after = session.parts.resolver.close_as_absent(found)
+
+    assert (S.UNKNOWN, [A.ABSENT, A.UNKNOWN, A.UNKNOWN]) == (after.state, outcomes(session))
+
+
+def test_an_intent_that_a_living_session_sends_again_is_not_abandoned_with_the_dead_one_that_sent_it_first(desk):
+    session = desk(ScriptedVenue(ENGINE))
+    session.venue.on_submit(time_out_before(), accept())
+    session.adapter.submit(order())
+    one, two = recorded(session).attempts
+    known = evolve(recorded(session), attempts=(evolve(one, session_id="dead"), evolve(two, session_id="alive", outcome=None)))
+
+    assert not is_abandoned(known, "dead".__eq__)
+    assert is_abandoned(known, "alive".__eq__)
 
 
 def test_recovery_does_not_close_what_is_still_valid(desk):

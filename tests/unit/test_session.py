@@ -14,7 +14,7 @@ from logos_core.home import Home
 from logos_core.hookspecs import Operation
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.orders import OrderStatus
-from logos_core.testing.scripted import ScriptedVenue, capabilities, fail
+from logos_core.testing.scripted import ScriptedVenue, capabilities, fail, hide
 from tests.unit.making import OWNER, order, report_of
 from tests.unit.test_adapter_submit import break_commits
 
@@ -224,6 +224,20 @@ def test_a_lost_ledger_is_not_a_fresh_one(shop, loss, tmp_path):
         shop.open()
 
 
+@pytest.mark.parametrize(("loss", "said"), [("deleted", "is gone"), ("restored", "an older copy")])
+def test_a_ledger_that_forgot_what_no_venue_shows_is_refused(shop, loss, said):
+    with shop.open() as adapter:
+        path = adapter.ledger.path
+    old = path.read_bytes()
+    with shop.open() as adapter:
+        adapter.ledger.latch("look at it first")
+    path.unlink()
+    if loss == "restored":
+        path.write_bytes(old)
+    with pytest.raises(LedgerAdoptionError, match=said):
+        shop.open()
+
+
 def test_one_account_has_one_ledger(shop, tmp_path):
     shop.open().close()
     with pytest.raises(LedgerAdoptionError, match="moves it"):
@@ -265,6 +279,16 @@ def test_an_adopted_ledger_asks_before_it_sends_and_answers_from_what_it_finds(d
     assert OrderStatus.FILLED is session.adapter.submit(order()).status
     assert ([], "one") == (session.venue.received, session.ledger.find(name).intent_id)
     assert OrderStatus.NEW is session.adapter.submit(order("two")).status
+
+
+def test_an_adopted_ledger_does_not_believe_the_first_word_that_there_is_no_such_order(desk):
+    session = desk()
+    session.ledger.adopt([], session.venue.snapshot())
+    session.venue.held.append(report_of(session.parts.cache.client_order_id("one"), status=OrderStatus.FILLED))
+    session.venue.on_lookup(hide())
+
+    assert OrderStatus.FILLED is session.adapter.submit(order()).status
+    assert [] == session.venue.received
 
 
 def test_what_was_spooled_is_merged_by_the_next_session_once(shop):

@@ -188,6 +188,14 @@ def test_nothing_that_is_refused_counts_as_sent():
     assert (Phase.NOTHING_SENT, 1) == (record.phase, record.requests)
 
 
+def test_a_request_that_breaks_off_while_it_is_sent_may_have_been_sent():
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        with operation(timeout_s=0.4) as (session, record), pytest.raises(requests.RequestException):
+            session.post(f"http://127.0.0.1:{deaf.getsockname()[1]}/", data=bytes(1 << 25))
+
+    assert Phase.SENT is record.phase
+
+
 BREAKS_OFF = (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}", b"nonsense\r\n\r\n")
 
 

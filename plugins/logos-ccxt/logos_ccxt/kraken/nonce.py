@@ -29,6 +29,8 @@ PATIENCE_S = 0.1
 beside the time within which an attempt must leave."""
 PAUSE_S = 0.002
 """How often a request that waits looks again."""
+LATEST_MS = 10_000_000_000_000
+"""No nonce is beyond this, which is a time in the year 2286."""
 WIDTH = 128
 """The file is always this long: writing it anew needs no room on a full disk."""
 
@@ -105,8 +107,8 @@ class Turns:
 def _read(descriptor: int) -> _State:
     try:
         holder, since_s, latest = json.loads(os.pread(descriptor, WIDTH, 0))
-        return _State(str(holder), float(since_s), int(latest))
-    except (OSError, ValueError, TypeError):  # new, or half written by whoever died
+        return _State(str(holder), float(since_s), int(latest) if latest < LATEST_MS else 0)
+    except (OSError, ValueError, TypeError, OverflowError):  # new, or half written by whoever died
         return _State()
 
 

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import ccxt
@@ -46,6 +47,7 @@ from logos_core.instruments import Instrument
 from logos_core.orders import OrderRequest
 from logos_core.reports import Execution, ExecutionReport
 from logos_core.venues import VenueSettings
+from logos_core.wire import GateClosedError
 
 MAX_PAGES = 200
 TRAIL_STEP = Decimal("0.0001")
@@ -107,8 +109,10 @@ class KrakenVenue:
     def submit(self, prepared: PreparedOrder) -> ExecutionReport:
         never_twice(self._exchange)
         pair = self._exchange.markets[prepared.request.symbol]["altname"]
-        deadline = mapping.rfc3339(self._clock.now() + timedelta(seconds=DEADLINE_S))
-        result = self._ask(self._exchange.privatePostAddOrder, {**prepared.wire, "deadline": deadline})
+        deadline = self._clock.now() + timedelta(seconds=DEADLINE_S)
+        self._wire.current().ask_also(partial(self._check_deadline, deadline))
+        fields = {**prepared.wire, "deadline": mapping.rfc3339(deadline)}
+        result = self._ask(self._exchange.privatePostAddOrder, fields)
         return mapping.added(result, prepared.request, pair)
 
     @venue_hook
@@ -211,6 +215,11 @@ class KrakenVenue:
             if read >= total:
                 return found
         raise BadAnswerError(f"more than {MAX_PAGES} pages; reconcile more often")
+
+    def _check_deadline(self, deadline: datetime) -> None:
+        """Let no order leave whose deadline was told by a clock that has been set back since: absence is proved by that deadline."""
+        if deadline > self._clock.now() + timedelta(seconds=DEADLINE_S):
+            raise GateClosedError("DEADLINE_TOO_LATE", "the clock was set back while the order was made ready", denies=False)
 
     def _ask(self, method: Callable[[Any], Any], fields: Fields | None = None) -> dict[str, Any]:
         """Call one private endpoint in its turn."""

@@ -71,11 +71,19 @@ with Turns(Path(sys.argv[1])).take(WireRecord(operation=Operation.LOOKUP, clock=
 
 
 def test_a_file_that_cannot_be_used_or_read_lets_requests_leave(tmp_path):
-    nowhere, garbled = Turns(tmp_path / "missing" / "key.turn"), Turns(tmp_path / "key.turn")
-    (tmp_path / "key.turn").write_text("no turn at all")
-    for turns in (nowhere, garbled):
+    with Turns(tmp_path / "missing" / "key.turn").take(record(timeout_s=0.0)):
+        pass
+    for said in ("no turn at all", '["", 0, Infinity]', '["", 0, 1e400]', f'["", 0, {2**64}]', '["", NaN, NaN]', "[]", '{"a": 1}'):
+        turns = Turns(tmp_path / "key.turn")
+        (tmp_path / "key.turn").write_text(said)
         with turns.take(record(timeout_s=0.0)):
             assert [1000, 1001] == [turns.draw(at(1000)), turns.draw(at(1000))]
+
+
+def test_without_a_file_nonces_rise_all_the_same(tmp_path):
+    turns = Turns(tmp_path / "missing" / "key.turn")
+
+    assert [1000, 1001] == [turns.draw(at(1000)), turns.draw(at(1000))]
 
 
 def test_two_sessions_on_one_key_send_their_nonces_in_order(desk, monkeypatch):

@@ -17,7 +17,7 @@ from logos_ccxt import VENUE
 from logos_ccxt.kraken.capabilities import DEADLINE_S
 from logos_ccxt.kraken.mapping import rfc3339
 from logos_ccxt.kraken.venue import environment_of, guarded_exchange
-from logos_core.clock import ManualClock
+from logos_core.clock import ManualClock, SystemClock
 from logos_core.errors import ConfigurationError
 from logos_core.hookspecs import Outcome, Phase, UnsupportedOrderError
 from logos_core.orders import OrderType, TimeInForce
@@ -347,3 +347,20 @@ def test_a_venue_that_is_not_there_was_sent_nothing(make_desk):
     reply = desk.venue.submit(prepared, ())
 
     assert (Phase.NOTHING_SENT, Outcome.NOT_SENT) == (reply.record.phase, outcome_of(reply))
+
+
+def test_an_order_whose_deadline_came_from_a_clock_that_ran_ahead_does_not_leave(make_desk):
+    class Jumps(SystemClock):
+        ahead = timedelta(0)
+
+        def now(self):
+            told, self.ahead = super().now() + self.ahead, timedelta(0)
+            return told
+
+    desk = make_desk(clock=Jumps())
+    prepared = desk.venue.prepare(desk.limit())
+    desk.clock.ahead = timedelta(seconds=30)
+    reply = desk.venue.submit(prepared, ())
+
+    assert ("DEADLINE_TOO_LATE", Phase.NOTHING_SENT, 0) == (reply.record.closed_by.reason, reply.record.phase, desk.submits())
+    assert desk.submit(desk.limit()).result.venue_order_id
