@@ -428,24 +428,33 @@ class Adapter:
         One that works on although it has ended on record, also when it is asked for, shows that something told us a false end.
         """
         different: list[Difference] = []
-        moved: list[str] = []
+        ended: list[Recorded] = []
         for report in reports:
             recorded = self._parts.ledger.find(report.client_order_id) if report.client_order_id else None
             if recorded is None or recorded.state is IntentState.IN_FLIGHT:
                 continue
             if recorded.report is not None and recorded.report.status.is_final:
-                self._parts.clock.sleep(self._parts.venue.capabilities.client_ids.visibility_lag_s)
-                shown = self._parts.resolver.look(recorded.reference(), twice=False)
-                if isinstance(shown, Found) and not shown.report.status.is_final:
-                    different += differences(recorded, shown.report)
-                    self._parts.ledger.latch(
-                        f"{recorded.client_order_id} ended on record as {recorded.state.value}, and the venue shows it {shown.report.status.value}"
-                    )
-                else:
-                    moved.append(recorded.client_order_id)
+                ended.append(recorded)
             else:
                 different += differences(recorded, report)
-        return different, moved
+        falsely = self._falsely_ended(ended)
+        working = {row.client_order_id for row in falsely}
+        return different + falsely, [known.client_order_id for known in ended if known.client_order_id not in working]
+
+    def _falsely_ended(self, ended: list[Recorded]) -> list[Difference]:
+        """Ask once more, after the venue's visibility lag, for orders that have ended on record; stop new orders if one works on."""
+        found: list[Difference] = []
+        if ended:
+            self._parts.clock.sleep(self._parts.venue.capabilities.client_ids.visibility_lag_s)
+        for recorded in ended:
+            shown = self._parts.resolver.look(recorded.reference(), twice=False)
+            if isinstance(shown, Found) and not shown.report.status.is_final:
+                found += differences(recorded, shown.report)
+                status = shown.report.status.value
+                self._parts.ledger.latch(
+                    f"{recorded.client_order_id} ended on record as {recorded.state.value}, and the venue shows it {status}"
+                )
+        return found
 
     def _concluded(self, found: ReconciliationReport, *, whole: bool) -> ReconciliationReport:
         """Record what was found; only a whole reconciliation takes the place of an earlier one in the run folder."""

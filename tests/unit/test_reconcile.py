@@ -222,3 +222,16 @@ def test_an_order_that_is_shown_under_another_venue_id_is_asked_for_by_name(sess
 
     assert session.venue.calls.count(Operation.LOOKUP) > asked
     assert (Agreement.DIFFERS, ("v2",)) == (report.verdict, report.duplicates)
+
+
+def test_orders_that_work_on_although_they_ended_on_record_are_told_after_one_wait_for_all(session):
+    for name in ("one", "two", "three"):
+        session.adapter.submit(order(name))
+        report = recorded(session, name).report
+        session.ledger.apply_report(evolve(report, status=OrderStatus.CANCELED), {"source": "stream"})
+    began_s = session.clock.monotonic_s()
+    found = session.adapter.reconcile()
+
+    assert (Agreement.DIFFERS, ["state"] * 3, ()) == (found.verdict, [row.field for row in found.different], found.in_motion)
+    assert session.venue.capabilities.client_ids.visibility_lag_s == session.clock.monotonic_s() - began_s
+    assert 3 == len(session.ledger.latched())

@@ -459,7 +459,7 @@ def test_one_deadline_holds_for_all_addresses_of_a_host(monkeypatch):
     for one in waiting:
         one.setblocking(False)
         one.connect_ex(full.getsockname())
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", full.getsockname())] * 4
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", full.getsockname())] * 8
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
     began = time.monotonic()
     with operation(timeout_s=0.4) as (session, record), pytest.raises(requests.RequestException):
@@ -467,7 +467,7 @@ def test_one_deadline_holds_for_all_addresses_of_a_host(monkeypatch):
     for one in [full, *waiting]:
         one.close()
 
-    assert (Phase.NOTHING_SENT, True) == (record.phase, time.monotonic() - began < 1.0)
+    assert (Phase.NOTHING_SENT, True) == (record.phase, time.monotonic() - began < 3.0), "a deadline for each would be 3.2 s"
 
 
 # -------------------------------------------------------------------------------------------------------------------- TLS
