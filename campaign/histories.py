@@ -26,6 +26,7 @@ import apsw
 import stamina.instrumentation
 from attrs import define, field, frozen
 
+from campaign.figures import Figures
 from campaign.network import PRICE, World, as_held
 from campaign.scheduler import BEGIN, Process, Scheduler
 from campaign.sessions import Session, open_session
@@ -106,6 +107,7 @@ class History:
     profile: str
     seed: int
     folder: Path
+    home: Home = field(init=False)
     scheduler: Scheduler = field(init=False)
     world: World = field(init=False)
     sessions: list[Session] = field(factory=list)
@@ -119,15 +121,12 @@ class History:
     holds: str = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.home = Home(self.folder / "home")
         self.scheduler = Scheduler(Random(f"schedule {self.seed}"))
         self.world = World(PROFILES[self.profile], self.scheduler, Random(f"world {self.seed}"))
         self.world.on_first_byte = self._check_first_byte
         self.holds = INSTRUMENT if self.seed // len(PROFILES) % 2 else NOTHING
 
-    @property
-    def home(self) -> Home:
-        """The host's folder."""
-        return Home(self.folder / "home")
 
     @property
     def path(self) -> Path | None:
@@ -168,7 +167,7 @@ class History:
     def _do_submit(self, random: Random) -> None:
         name, size = f"i{len(self.orders)}", Decimal(random.randint(1, 9)) / 1000
         side = random.choice(("buy", "sell"))
-        if random.random() < 0.4:
+        if random.random() < 0.3:
             order = Order.market(SYMBOL, side, quantity=size, intent_id=name)
         else:
             order = Order.limit(SYMBOL, side, quantity=size, price=PRICE + random.randint(-5, 5), intent_id=name)
@@ -188,12 +187,12 @@ class History:
             self.words[name] = "placed"
 
     def _do_cancel(self, random: Random) -> None:
-        name = random.choice([*self.orders, *self.replacements])
+        name = self._some_order(random)
         self._let(random, f"cancels {name}", lambda adapter: adapter.cancel(name))
 
     def _do_replace(self, random: Random) -> None:
         name = f"r{len(self.replacements)}"
-        original = random.choice([*self.orders, *self.replacements])
+        original = self._some_order(random)
         changes = {"quantity": Decimal(random.randint(1, 12)) / 1000}
         if random.random() < 0.5:
             changes["price"] = PRICE + random.randint(-5, 5)
@@ -202,6 +201,11 @@ class History:
             original, changes = self.replacements[name]
         self.replacements[name] = original, changes
         self._let(random, f"replaces {original} by {name}", lambda adapter: adapter.replace(original, intent_id=name, **changes))
+
+    def _some_order(self, random: Random) -> str:
+        """Return the name of an order, mostly of one that works at the venue."""
+        working = [name for name, word in self.words.items() if word == "placed" and self.orders[name].price is not None]
+        return random.choice(working if working and random.random() < 0.8 else [*self.orders, *self.replacements])
 
     def _do_lookup(self, random: Random) -> None:
         name = random.choice(list(self.orders))
@@ -386,6 +390,22 @@ def _memory() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
+def some(first: int, count: int, *, shrinks: bool = False) -> Figures:
+    """Play the histories of so many seeds; those that break are made shorter if wanted."""
+    stamina.instrumentation.set_on_retry_hooks([])  # which would log each
+    figures = Figures()
+    for seed in range(first, first + count):
+        told = play(seed)
+        figures.runs += 1
+        figures.traces.add(told.trace)
+        figures.faults.update(told.faults)
+        figures.counts.update(deaths=told.deaths, seams=told.seams, unknown=told.unknown)
+        if told.broken:
+            steps = "".join(f"\n    {step}" for step in shrink(seed)) if shrinks else ""
+            figures.broken.append(f"seed {seed}: {'; '.join(told.broken)}{steps}")
+    return figures
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Play histories, print what came of them, and return 0 if nothing broke."""
     parser = argparse.ArgumentParser(prog="python -m campaign.histories", description=__doc__.splitlines()[0])
@@ -393,21 +413,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--shrink", action="store_true", help="make what breaks shorter")
     chosen = parser.parse_args(arguments)
-    stamina.instrumentation.set_on_retry_hooks([])  # which would log each
-    traces: set[str] = set()
-    faults: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    for seed in range(chosen.first, chosen.first + chosen.count):
-        told = play(seed)
-        traces.add(told.trace)
-        faults += told.faults
-        counts += Counter(deaths=told.deaths, seams=told.seams, unknown=told.unknown, broken=bool(told.broken))
-        if told.broken:
-            print(f"seed {seed}: {'; '.join(told.broken)}", flush=True)
-            if chosen.shrink:
-                print("   ", *shrink(seed), sep="\n    ", flush=True)
-    print(json.dumps({"histories": chosen.count, "distinct": len(traces), "faults": sum(faults.values()), **counts}))
-    return 1 if counts["broken"] else 0
+    figures = some(chosen.first, chosen.count, shrinks=chosen.shrink)
+    print(*figures.broken, json.dumps(figures.told()), sep="\n")
+    return 1 if figures.broken else 0
 
 
 if __name__ == "__main__":

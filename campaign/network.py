@@ -37,11 +37,13 @@ from logos_core.hookspecs import (
 from logos_core.orders import OrderRequest, OrderStatus, OrderType
 from logos_core.reports import Execution, ExecutionReport, Fee
 from logos_core.testing.scripted import ScriptedError, ScriptedVenue
-from logos_core.wire import Answer, Wire
+from logos_core.wire import ONE_REQUEST, Answer, Wire
 
 PRICE = Decimal(100)
 LATE_S = 25.0
 """How long a request may be on its way at most."""
+ASKED_IN_VAIN = 0.75
+"""How much less often a question goes wrong than an order: who never learns anything does little more."""
 MOVING = ("refused", "lost", "late", "answer lost", "reset before", "reset after", "reset, late", "500 before", "504 after", "504, late", "429",
           "503", "garbled", "another order", "slow drip", "rejected", "denied key", "twice")  # fmt: skip
 ASKING = ("refused", "lost", "answer lost", "500 before", "429", "garbled", "stale")
@@ -83,6 +85,7 @@ class World:
         submits: the client order ids of every request for an order whose first byte left, in order.
         faults: how often each kind went wrong.
         fault_rate: how much of what is sent goes wrong.
+        sessions: how many were begun.
     """
 
     def __init__(self, able: Capabilities, scheduler: Scheduler, random: Random) -> None:
@@ -95,6 +98,7 @@ class World:
         self.submits: list[str] = []
         self.faults: Counter[str] = Counter()
         self.fault_rate = 0.6
+        self.sessions = 0
         self.broken: list[str] = []
         self.on_first_byte: Callable[[str], None] = lambda _: None
 
@@ -306,7 +310,8 @@ class NetworkedVenue(ScriptedVenue):
 
     def _fault(self, operation: Operation, order: OrderRequest | None) -> str | None:
         world = self.world
-        if world.random.random() >= world.fault_rate:
+        seldom = 1 if operation in ONE_REQUEST else ASKED_IN_VAIN
+        if world.random.random() >= world.fault_rate * seldom:
             return None
         fault = world.random.choice(FAULTS[operation])
         world.faults[f"{operation.value}: {fault}"] += 1

@@ -27,6 +27,7 @@ import apsw
 import stamina.instrumentation
 from attrs import define, field, frozen
 
+from campaign.figures import Figures
 from campaign.folders import Folders
 from campaign.histories import WORDS
 from campaign.network import as_held
@@ -518,26 +519,30 @@ def play(seed: int) -> Told:
     return play_plan(plan(seed), seed // CUTS, str(seed))
 
 
+def some(first: int, count: int) -> Figures:
+    """Play so many runs, from a first seed on."""
+    stamina.instrumentation.set_on_retry_hooks([])  # which would log each
+    figures = Figures()
+    for seed in range(first, first + count):
+        told = play(seed)
+        figures.runs += 1
+        figures.traces.add(told.trace)
+        figures.faults[told.kind] += 1
+        figures.counts.update(told.fates)
+        if told.broken:
+            figures.broken.append(f"seed {seed} ({told.kind}): {'; '.join(told.broken)}")
+    return figures
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play runs, print what came of them, and return 0 if nothing broke."""
     parser = argparse.ArgumentParser(prog="python -m campaign.power", description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     chosen = parser.parse_args(arguments)
-    stamina.instrumentation.set_on_retry_hooks([])  # which would log each
-    cuts: set[str] = set()
-    kinds: Counter[str] = Counter()
-    counts: Counter[str] = Counter(kept=0, dropped=0, torn=0, broken=0)
-    for seed in range(chosen.first, chosen.first + chosen.runs):
-        told = play(seed)
-        cuts.add(told.trace)
-        kinds[told.kind] += 1
-        counts.update(told.fates)
-        counts["broken"] += bool(told.broken)
-        if told.broken:
-            print(f"seed {seed} ({told.kind}): {'; '.join(told.broken)}", flush=True)
-    print(json.dumps({"runs": chosen.runs, "distinct": len(cuts), "by_kind": kinds, **counts}))
-    return 1 if counts["broken"] else 0
+    figures = some(chosen.first, chosen.runs)
+    print(*figures.broken, json.dumps(figures.told()), sep="\n")
+    return 1 if figures.broken else 0
 
 
 if __name__ == "__main__":

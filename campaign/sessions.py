@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from campaign.network import NetworkedVenue, ReplacingVenue, World
 from campaign.scheduler import Process
@@ -17,6 +18,11 @@ from logos_core.rails.absence import AbsencePolicy
 from logos_core.rails.doubt import DoubtPolicy
 from logos_core.records import LedgerIdentity
 from logos_core.testing import scripted
+from logos_core.venues import BoundVenue
+from logos_core.wire import Wire
+
+TIMEOUT_S = 10.0
+_BOUND: dict[int, list[tuple[NetworkedVenue, BoundVenue]]] = {}
 
 
 @frozen
@@ -30,8 +36,7 @@ class Session:
 def open_session(folder: Path, world: World, process: Process, holds: str) -> Session:
     """Open a session, which recovers first. Its process may die on the way."""
     home = Home(folder / "home")
-    natively = world.able.replace.kind is ReplaceKind.NATIVE
-    venue = (ReplacingVenue if natively else NetworkedVenue)(world)
+    venue, bound = _bind(world)
     owner = LedgerIdentity(venue=scripted.NAME, environment=venue.identity.environment, account_id=venue.identity.account_id)
     clock: Any = world.clock
     held = home.hold_session(process.name)
@@ -43,7 +48,7 @@ def open_session(folder: Path, world: World, process: Process, holds: str) -> Se
     ledger.begin_session(process.name, "strategy", f"host:{process.name}")
     parts = scripted.assemble(
         ledger,
-        scripted.bound(venue, clock),
+        bound,
         venue.identity,
         home,
         scripted.Rails(policy=AbsencePolicy(), unknown=DoubtPolicy(holds=holds)),
@@ -55,6 +60,20 @@ def open_session(folder: Path, world: World, process: Process, holds: str) -> Se
     adapter = Adapter(parts)
     adapter.recover()
     return Session(process, adapter)
+
+
+def _bind(world: World) -> tuple[NetworkedVenue, BoundVenue]:
+    """Bind a venue for one more session of a world: one that an earlier world has left, since binding takes longer than a session does."""
+    kind = ReplacingVenue if world.able.replace.kind is ReplaceKind.NATIVE else NetworkedVenue
+    known = _BOUND.setdefault(id(world.able), [])
+    if len(known) == world.sessions:
+        venue = kind(world)
+        known.append((venue, scripted.bound(venue, world.clock)))
+    venue, bound = known[world.sessions]
+    world.sessions += 1
+    venue.__init__(world)  # type: ignore[misc]  # nothing is left of what it was before
+    venue.wire = Wire(world.clock, TIMEOUT_S)
+    return venue, evolve(bound, wire=venue.wire, lock=Lock())
 
 
 def _seams(ledger: SqliteLedger, world: World, process: Process) -> None:
