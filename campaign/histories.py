@@ -42,8 +42,10 @@ from logos_core.testing.rehearsal import oracle
 BESIDE = (
     "SELECT u.client_order_id FROM intents i JOIN intents u ON u.symbol = i.symbol AND u.id <> i.id AND u.state = 'unknown'"
     " WHERE i.client_order_id = ? AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.intent = i.id AND a.outcome IN ('unknown', 'absent'))"
+    " AND NOT EXISTS (SELECT 1 FROM intents p WHERE p.id = i.parent_intent AND ? AND p.request ->> 'price' IS i.request ->> 'price'"
+    " AND CAST(p.request ->> 'quantity' AS REAL) >= CAST(i.request ->> 'quantity' AS REAL))"
 )
-"""What is unknown on the instrument of an order that leaves, unless that was in doubt itself."""
+"""What is unknown on the instrument of an order that leaves, unless that was in doubt itself, or only makes less of one at the venue."""
 ENOUGH_S = 200.0
 """After so long, whatever was on its way has arrived and is shown."""
 LENGTH = 36
@@ -268,7 +270,7 @@ class History:
                 "SELECT count(*) FROM attempts a JOIN intents i ON i.id = a.intent WHERE i.client_order_id = ? AND a.outcome IS NULL",
                 (client_order_id,),
             ).fetchall()
-            beside = connection.execute(BESIDE, (client_order_id,)).fetchall()
+            beside = connection.execute(BESIDE, (client_order_id, self.world.able.replace.atomic)).fetchall()
         finally:
             connection.close()
         if found != [(1,)]:
