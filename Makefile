@@ -7,6 +7,7 @@ EVENTS ?= 10000
 COUNT ?= 2000
 RUNS ?= 2000
 DIR ?= campaign/mutants
+EVIDENCE ?= campaign/evidence.json
 ONLY ?=
 
 BIN := .venv/bin
@@ -22,15 +23,16 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint docs format rehearse wire kills histories mutants power races streams bench platforms spec-check wheels clean
+.PHONY: help setup test lint docs format rehearse wire campaign kills histories mutants power races streams bench platforms spec-check wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## create .venv with the core, every plugin and the tools
 
-test: $(STAMP)  ## run every test that needs no network
+test: $(STAMP)  ## run every test that needs no network, and a slice of the campaign
 	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m campaign --slice
 
 lint: $(STAMP)  ## check style, types and layers; change nothing
 	$(BIN)/ruff check .
@@ -55,8 +57,11 @@ wire: $(STAMP)  ## count the requests that really leave, per order and per fault
 kills: $(STAMP)  ## kill processes at least N times in the middle of an order, and compare the books (N=60)
 	$(BIN)/python -m benchmarks.kills --minimum $(N)
 
+campaign: $(STAMP)  ## search for a broken promise in full, in two hours, and write what came of it to EVIDENCE
+	$(BIN)/python -m campaign --out "$(EVIDENCE)"
+
 histories: $(STAMP)  ## play COUNT seeded histories of several processes on an unreliable network (COUNT=2000)
-	$(BIN)/python -m campaign.histories --count $(COUNT) --shrink
+	$(BIN)/python -m campaign.histories --count $(COUNT)
 
 power: $(STAMP)  ## cut the power and fail the disk RUNS times in the midst of orders, and see what is left (RUNS=2000)
 	$(BIN)/python -m campaign.power --runs $(RUNS)

@@ -5,7 +5,7 @@ reconcile at the same time, in an order that the seed chooses between any two se
 recover; the operator halts and resumes; the host's clock is set; orders trade and expire. Then everything works again, somebody
 recovers, and code that shares nothing with the way of an order compares the venue with the ledger's file.
 
-The same seed plays the same history. What breaks is made shorter as long as it still breaks, and printed.
+The same seed plays the same history. What breaks is made shorter as long as it still breaks, and kept.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from typing import Any
 
 import apsw
 import stamina.instrumentation
-from attrs import define, field, frozen
+from attrs import asdict, define, field, frozen
 
 from campaign.figures import Figures
 from campaign.network import PRICE, World, as_held
@@ -48,6 +48,8 @@ BESIDE = (
 """What is unknown on the instrument of an order that leaves, unless that was in doubt itself, or only makes less of one at the venue."""
 ENOUGH_S = 200.0
 """After so long, whatever was on its way has arrived and is shown."""
+KEPT = Path(__file__).parent / "kept"
+"""Where histories are that once broke."""
 LENGTH = 36
 SYMBOL = scripted.SYMBOL
 
@@ -128,7 +130,6 @@ class History:
         self.world = World(PROFILES[self.profile], self.scheduler, Random(f"world {self.seed}"))
         self.world.on_first_byte = self._check_first_byte
         self.holds = INSTRUMENT if self.seed // len(PROFILES) % 2 else NOTHING
-
 
     @property
     def path(self) -> Path | None:
@@ -380,6 +381,25 @@ def shrink(seed: int) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def keep(seed: int) -> Path:
+    """Write a history that breaks, made shorter, where every later search plays it again, and return where that is."""
+    steps = shrink(seed)
+    path = KEPT / f"{seed}.json"
+    path.parent.mkdir(exist_ok=True)
+    kept = {"seed": seed, "broken": play(seed, steps).broken, "steps": [asdict(step) for step in steps]}
+    path.write_text(json.dumps(kept, indent=1) + "\n")
+    return path
+
+
+def kept() -> dict[str, Told]:
+    """Play every history that once broke again, and return what becomes of it now."""
+    found = {}
+    for path in sorted(KEPT.glob("*.json")):
+        told = json.loads(path.read_text())
+        found[path.stem] = play(told["seed"], [Step(**step) for step in told["steps"]])
+    return found
+
+
 def _breaks(seed: int, steps: Sequence[Step]) -> bool:
     try:
         return bool(play(seed, steps).broken)
@@ -392,8 +412,8 @@ def _memory() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
-def some(first: int, count: int, *, shrinks: bool = False) -> Figures:
-    """Play the histories of so many seeds; those that break are made shorter if wanted."""
+def some(first: int, count: int) -> Figures:
+    """Play the histories of so many seeds; those that break are made shorter and kept."""
     stamina.instrumentation.set_on_retry_hooks([])  # which would log each
     figures = Figures()
     for seed in range(first, first + count):
@@ -403,8 +423,7 @@ def some(first: int, count: int, *, shrinks: bool = False) -> Figures:
         figures.faults.update(told.faults)
         figures.counts.update(deaths=told.deaths, seams=told.seams, unknown=told.unknown)
         if told.broken:
-            steps = "".join(f"\n    {step}" for step in shrink(seed)) if shrinks else ""
-            figures.broken.append(f"seed {seed}: {'; '.join(told.broken)}{steps}")
+            figures.broken.append(f"seed {seed}: {'; '.join(told.broken)}; shorter in {keep(seed)}")
     return figures
 
 
@@ -413,9 +432,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m campaign.histories", description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=2_000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--shrink", action="store_true", help="make what breaks shorter")
     chosen = parser.parse_args(arguments)
-    figures = some(chosen.first, chosen.count, shrinks=chosen.shrink)
+    figures = some(chosen.first, chosen.count)
     print(*figures.broken, json.dumps(figures.told()), sep="\n")
     return 1 if figures.broken else 0
 

@@ -11,16 +11,8 @@ from logos_core import replacing, resolution, submission
 from logos_core.ledger import reported
 from logos_core.rails import absence, doubt, kill_switch
 
-SLICE = 240
-
-
-def test_a_slice_of_histories_leaves_the_promise_whole():
-    told = [play(seed) for seed in range(SLICE)]
-
-    assert {} == {seed: found.broken for seed, found in enumerate(told) if found.broken}
-    assert SLICE == len({found.trace for found in told})
-    assert 10 * SLICE < sum(sum(found.faults.values()) for found in told)
-    assert SLICE < sum(found.deaths for found in told)
+ENOUGH = 240
+"""How many histories it takes at most to find a bug."""
 
 
 @pytest.mark.parametrize("seed", [3, 17])
@@ -62,12 +54,12 @@ def _trade_on_beside_a_doubt(monkeypatch):
 def test_a_planted_bug_breaks_a_history(plant, monkeypatch):
     plant(monkeypatch)
 
-    assert any(play(seed).broken for seed in range(SLICE))
+    assert any(play(seed).broken for seed in range(ENOUGH))
 
 
 def test_what_breaks_is_made_shorter(monkeypatch):
     _open_the_last_gate(monkeypatch)
-    seed = next(seed for seed in range(SLICE) if play(seed).broken)
+    seed = next(seed for seed in range(ENOUGH) if play(seed).broken)
     shorter = shrink(seed)
 
     assert set(shorter) <= set(script(seed))

@@ -8,22 +8,13 @@ import pytest
 
 from campaign.folders import Folders
 from campaign.power import CUTS, moments, plan, play
-from campaign.storage import SECTOR, Disk, Fate, Plan, Platter, PowerCut, Trouble
+from campaign.storage import SECTOR, Disk, Fate, Plan, Platter, PowerCut
 from logos_core import home, spool
 from logos_core.ledger.connection import Connection
 from logos_core.rails import kill_switch
 
-SLICE = 150
-
-
-def test_a_slice_of_power_cuts_and_failing_disks_loses_nothing():
-    told = [play(seed) for seed in range(SLICE)]
-
-    assert {} == {seed: found.broken for seed, found in enumerate(told) if found.broken}
-    assert 0.95 * SLICE < len({found.trace for found in told})
-    assert {"cut", *(trouble.value for trouble in Trouble)} == {found.kind for found in told}
-    for fate in ("kept", "dropped", "torn"):
-        assert SLICE / 2 < sum(found.fates[fate] for found in told)
+ENOUGH = 150
+"""How many runs it takes at most to find a bug."""
 
 
 @pytest.mark.parametrize("seed", [3, 16, 29])
@@ -181,8 +172,8 @@ def _forget_the_spool(monkeypatch):
     ids=lambda plant: plant.__name__.strip("_"),
 )
 def test_a_planted_bug_loses_something(plant, monkeypatch):
-    for seed in range(0, SLICE, CUTS):
+    for seed in range(0, ENOUGH, CUTS):
         moments(seed // CUTS)  # counted without the bug, which may change them
     plant(monkeypatch)
 
-    assert any(play(seed).broken for seed in range(SLICE))
+    assert any(play(seed).broken for seed in range(ENOUGH))
