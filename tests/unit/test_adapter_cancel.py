@@ -5,11 +5,11 @@ from decimal import Decimal
 import pytest
 from attrs import evolve
 
-from logos_core.capabilities import Uniqueness
+from logos_core.capabilities import Features, Uniqueness
 from logos_core.errors import OrderRejectedError, OutcomeUnknownError
 from logos_core.hookspecs import Found, NotSeen, Operation, OrderReference, Outcome
 from logos_core.lifecycle import IntentState as S
-from logos_core.orders import OrderStatus
+from logos_core.orders import OrderClass, OrderStatus, OrderType, Side, TimeInForce
 from logos_core.testing.scripted import (
     ScriptedVenue,
     capabilities,
@@ -188,6 +188,119 @@ def test_cancelling_a_rejected_order_says_that_it_was_rejected(desk):
         session.adapter.cancel("one")
     except Exception as error:
         assert not isinstance(error, OutcomeUnknownError)
+
+
+def test_an_order_that_cannot_be_looked_for_is_not_cancelled_blindly_and_its_end_is_unknown(desk):
+    session = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
+    session.venue.on_submit(time_out_after())
+    session.venue.on_lookup(hide(), hide(), fail())
+    with pytest.raises(OutcomeUnknownError) as caught:
+        session.adapter.submit(order())
+    with pytest.raises(OutcomeUnknownError, match="the venue could not be asked"):
+        session.adapter.cancel(caught.value.reference)
+
+    assert [] == session.venue.cancels
+
+
+def test_an_unknown_order_is_cancelled_on_sight_although_no_ledger_can_say_what_was_sent(session):
+    """Its id and its symbol are all there is to tell it by."""
+    reference = evolve(recorded(session).reference(), venue_order_id=None)
+    session.ledger._db._connection.close()
+
+    assert session.adapter.cancel(reference).status is OrderStatus.CANCELED
+
+
+@pytest.mark.parametrize("wrong", [{"client_order_id": "somebody"}, {"symbol": "ETH/USDT"}])
+def test_without_a_ledger_no_order_under_another_id_or_symbol_is_cancelled(session, wrong):
+    reference = evolve(recorded(session).reference(), venue_order_id=None)
+    session.venue.on_lookup(show_another(**wrong))
+    session.ledger._db._connection.close()
+    with pytest.raises(OutcomeUnknownError, match="another order in its place"):
+        session.adapter.cancel(reference)
+
+    assert [] == session.venue.cancels
+
+
+def test_a_reference_with_another_symbol_than_is_on_record_moves_nothing(session):
+    with pytest.raises(LookupError, match=r"is an order of 'BTC/USDT', the reference says 'ETH/USDT'"):
+        session.adapter.cancel(evolve(recorded(session).reference(), symbol="ETH/USDT"))
+
+    assert [] == session.venue.cancels
+
+
+def test_a_cancel_returns_what_the_venue_shows_and_not_a_false_end_on_record(session):
+    name = recorded(session).client_order_id
+    session.ledger.apply_report(evolve(session.venue.held[0], status=OrderStatus.CANCELED), {"source": "stream"})
+    session.venue.on_cancel(take_cancel(cancels=False))
+
+    assert session.adapter.cancel(name).status is OrderStatus.NEW
+
+
+# ------------------------------------------------------------------------------------------------------------------- legs
+
+
+FILLED = {"status": OrderStatus.FILLED, "filled_quantity": Decimal(1), "average_price": Decimal(100)}
+
+
+@pytest.fixture
+def bracket(desk):
+    """A session with an order that the venue protects by two legs, one of them under an id of its own."""
+    features = Features(linked={OrderClass.BRACKET: {OrderType.LIMIT: (TimeInForce.GTC,)}}, sources={"linked": "scripted"})
+    session = desk(ScriptedVenue(evolve(capabilities(uniqueness=Uniqueness.OPEN), features=features)))
+    entry = session.adapter.submit(order(take_profit=110, stop_loss=90))
+    leg = evolve(entry, client_order_id=None, side=Side.SELL, leg_of=entry.client_order_id)
+    profit = evolve(leg, client_order_id="theirs", venue_order_id="profit", price=Decimal(110))
+    loss = evolve(leg, venue_order_id="loss", order_type=OrderType.STOP, price=None, stop_price=Decimal(90))
+    session.venue.change(entry.client_order_id, legs=(profit, loss))
+    return session
+
+
+def end_leg(bracket, venue_order_id):
+    (held,) = bracket.venue.held
+    legs = [evolve(leg, status=OrderStatus.CANCELED) if leg.venue_order_id == venue_order_id else leg for leg in held.legs]
+    bracket.venue.change(held.client_order_id, legs=tuple(legs))
+
+
+def take_leg(bracket):
+    """Take the request to cancel a leg, and cancel it."""
+
+    def step(venue, reference):
+        end_leg(bracket, reference.venue_order_id)
+        return take_cancel()(venue, reference)
+
+    return step
+
+
+def test_of_an_order_that_has_filled_the_legs_are_cancelled_each_by_its_own_name(bracket):
+    name = recorded(bracket).client_order_id
+    bracket.venue.change(name, **FILLED)
+    bracket.adapter.lookup("one")
+    bracket.venue.on_cancel(take_leg(bracket), take_leg(bracket))
+    report = bracket.adapter.cancel("one")
+
+    assert [("theirs", "profit"), (name, "loss")] == [
+        (reference.client_order_id, reference.venue_order_id) for reference in bracket.venue.cancels
+    ]
+    assert (OrderStatus.FILLED, [OrderStatus.CANCELED] * 2) == (report.status, [leg.status for leg in report.legs])
+
+
+def test_the_refusal_of_one_leg_does_not_keep_the_other_from_being_cancelled(bracket):
+    bracket.venue.change(recorded(bracket).client_order_id, **FILLED)
+    bracket.adapter.lookup("one")
+    bracket.venue.on_cancel(reject(), take_leg(bracket))
+    report = bracket.adapter.cancel("one")
+
+    assert {"profit": OrderStatus.NEW, "loss": OrderStatus.CANCELED} == {leg.venue_order_id: leg.status for leg in report.legs}
+
+
+def test_an_order_whose_fill_is_learnt_by_the_refusal_of_its_cancel_loses_its_legs_too(bracket):
+    """On record it works, so the cancel is its own; the venue refuses it, because it has filled."""
+    bracket.venue.change(recorded(bracket).client_order_id, **FILLED)
+    bracket.venue.on_cancel(reject(), take_leg(bracket), take_leg(bracket))
+    report = bracket.adapter.cancel("one")
+
+    assert ["profit", "loss"] == [reference.venue_order_id for reference in bracket.venue.cancels]
+    assert {OrderStatus.CANCELED} == {leg.status for leg in report.legs}
 
 
 # ----------------------------------------------------------------------------------------------------------------- lookup
