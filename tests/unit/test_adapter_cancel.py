@@ -5,11 +5,11 @@ from decimal import Decimal
 import pytest
 from attrs import evolve
 
-from logos_core.capabilities import Features, Uniqueness
+from logos_core.capabilities import Uniqueness
 from logos_core.errors import OrderRejectedError, OutcomeUnknownError
 from logos_core.hookspecs import Found, NotSeen, Operation, OrderReference, Outcome
 from logos_core.lifecycle import IntentState as S
-from logos_core.orders import OrderClass, OrderStatus, OrderType, Side, TimeInForce
+from logos_core.orders import OrderStatus
 from logos_core.testing.scripted import (
     ScriptedVenue,
     capabilities,
@@ -26,7 +26,7 @@ from logos_core.testing.scripted import (
     time_out_before,
 )
 from logos_core.venues import VenueAskError
-from tests.unit.making import order
+from tests.unit.making import bracketed, end_leg, order
 from tests.unit.test_adapter_submit import break_commits, kinds, recorded
 
 
@@ -244,21 +244,7 @@ FILLED = {"status": OrderStatus.FILLED, "filled_quantity": Decimal(1), "average_
 
 @pytest.fixture
 def bracket(desk):
-    """A session with an order that the venue protects by two legs, one of them under an id of its own."""
-    features = Features(linked={OrderClass.BRACKET: {OrderType.LIMIT: (TimeInForce.GTC,)}}, sources={"linked": "scripted"})
-    session = desk(ScriptedVenue(evolve(capabilities(uniqueness=Uniqueness.OPEN), features=features)))
-    entry = session.adapter.submit(order(take_profit=110, stop_loss=90))
-    leg = evolve(entry, client_order_id=None, side=Side.SELL, leg_of=entry.client_order_id)
-    profit = evolve(leg, client_order_id="theirs", venue_order_id="profit", price=Decimal(110))
-    loss = evolve(leg, venue_order_id="loss", order_type=OrderType.STOP, price=None, stop_price=Decimal(90))
-    session.venue.change(entry.client_order_id, legs=(profit, loss))
-    return session
-
-
-def end_leg(bracket, venue_order_id):
-    (held,) = bracket.venue.held
-    legs = [evolve(leg, status=OrderStatus.CANCELED) if leg.venue_order_id == venue_order_id else leg for leg in held.legs]
-    bracket.venue.change(held.client_order_id, legs=tuple(legs))
+    return bracketed(desk)
 
 
 def take_leg(bracket):
