@@ -89,7 +89,7 @@ def bracketed(desk: Callable[..., ScriptedSession]) -> ScriptedSession:
     leg = evolve(entry, client_order_id=None, side=Side.SELL, leg_of=entry.client_order_id)
     profit = evolve(leg, client_order_id="theirs", venue_order_id="profit", price=Decimal(110))
     loss = evolve(leg, venue_order_id="loss", order_type=OrderType.STOP, price=None, stop_price=Decimal(90))
-    session.venue.change(entry.client_order_id, legs=(profit, loss))
+    session.venue.change(str(entry.client_order_id), legs=(profit, loss))
     return session
 
 
@@ -97,7 +97,7 @@ def end_leg(session: ScriptedSession, venue_order_id: str) -> None:
     """Let the venue end one leg of the one order it holds."""
     (held,) = session.venue.held
     legs = [evolve(leg, status=OrderStatus.CANCELED) if leg.venue_order_id == venue_order_id else leg for leg in held.legs]
-    session.venue.change(held.client_order_id or "", legs=tuple(legs))
+    session.venue.change(str(held.client_order_id), legs=tuple(legs))
 
 
 class Book:

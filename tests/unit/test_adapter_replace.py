@@ -1,6 +1,7 @@
 """Replacing: one decision, one order more at most, and nothing that has traded is placed again."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -385,6 +386,19 @@ def test_a_successor_that_is_not_shown_yet_is_not_taken_for_absent(native):
     assert E.REPLACED is native.adapter.replace("one", intent_id="two", price="101").ending
 
 
+@pytest.mark.parametrize(
+    ("steps", "why"), [([fail()] * 3, "could not be asked for: .*service unavailable"), ([hide()], "is not shown either")]
+)
+def test_nothing_is_concluded_of_a_replacement_while_the_order_it_was_to_replace_is_not_seen(native, steps, why):
+    native.venue.on_replace(swap_and_lose(swapped=False))
+    native.venue.on_lookup(scripted.show(), hide(), hide(), *steps)
+
+    with pytest.raises(OutcomeUnknownError, match=why):
+        native.adapter.replace("one", intent_id="two", price="101")
+
+    assert (S.UNKNOWN, 1) == (recorded(native, "two").state, native.venue.calls.count(Operation.REPLACE))
+
+
 def test_a_request_that_never_left_leaves_everything_as_it_was(native):
     native.venue.on_replace(*[not_sent()] * 3)
 
@@ -681,7 +695,7 @@ def linked(desk, which):
     links = {kind: {OrderType.LIMIT: (TimeInForce.GTC,)} for kind in (OrderClass.BRACKET, OrderClass.OCO)}
     features = Features(linked=links, sources={"linked": "scripted"})
     made = desk(ScriptedVenue(evolve(capabilities(uniqueness=Uniqueness.OPEN), features=features)))
-    exits = {"quantity": TEN, "take_profit": 110, "stop_loss": 90, "intent_id": "one"}
+    exits: dict[str, Any] = {"quantity": TEN, "take_profit": 110, "stop_loss": 90, "intent_id": "one"}
     made.adapter.submit(
         Order.oco(scripted.SYMBOL, "sell", **exits)
         if which is OrderClass.OCO
