@@ -527,6 +527,13 @@ def test_an_order_of_which_nobody_knows_whether_it_exists_is_not_replaced(anew):
         anew.adapter.replace("unknown", intent_id="two", price="101")
 
 
+def test_an_order_of_which_nothing_is_on_record_is_not_replaced(session):
+    with pytest.raises(LookupError, match="no order 'lgsnobody' is on record"):
+        session.adapter.replace(evolve(recorded(session).reference(), client_order_id="lgsnobody"), intent_id="two", price="101")
+
+    assert (TEN, Decimal(0)) == at_the_venue(session)
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -616,9 +623,11 @@ def test_an_order_that_was_replaced_is_replaced_no_more_and_the_denial_names_the
     assert recorded(session, "three") is None
 
 
-def test_a_replacement_that_was_begun_and_never_placed_keeps_no_other_from_saying_how_the_order_ended(anew):
-    """Nothing took the place of the order, so nothing is named as having done so."""
-    anew.venue.on_cancel(scripted.first(lambda: anew.parts.ledger.latch("a test"), take_cancel()))
+@pytest.mark.parametrize("begun", ["and not sent", "and denied"])
+def test_a_replacement_that_was_begun_and_never_placed_is_not_named_as_having_taken_the_place(anew, begun):
+    if begun == "and denied":
+        anew.venue.on_cancel(scripted.first(lambda: anew.parts.ledger.latch("a test"), take_cancel()))
+    anew.venue.on_submit(*[not_sent()] * 3)
     anew.adapter.replace("one", intent_id="two", price="101")
 
     assert E.GONE_NOT_REPLACED is anew.adapter.replace("one", intent_id="three", price="102").ending

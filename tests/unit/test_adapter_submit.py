@@ -31,6 +31,7 @@ from logos_core.orders import Order, OrderStatus
 from logos_core.rails.absence import AbsencePolicy
 from logos_core.rails.retry import RetryConfig
 from logos_core.records import AttemptOutcome as A
+from logos_core.records import ClaimLostError
 from logos_core.submission import evidence
 from logos_core.testing.scripted import (
     Rails,
@@ -856,6 +857,19 @@ def test_a_lost_race_returns_the_winners_result(desk):
 
     assert "v1" == session.adapter.submit(order()).venue_order_id
     assert 1 == len(session.venue.received)
+
+
+def test_whoever_is_never_first_is_told_that_another_is_sending(desk, monkeypatch):
+    session = desk()
+
+    def lose(*_):
+        raise ClaimLostError
+
+    monkeypatch.setattr(session.ledger, "claim", lose)
+    with pytest.raises(OrderInFlightError):
+        session.adapter.submit(order())
+
+    assert [] == session.venue.received
 
 
 def test_two_sessions_that_both_proved_an_attempt_absent_make_one_order(desk):

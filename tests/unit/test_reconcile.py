@@ -164,6 +164,12 @@ def test_a_foreign_order_is_told_and_halts_nothing(session):
     assert session.adapter.submit(order()).status is OrderStatus.NEW
 
 
+def test_a_foreign_order_that_has_ended_is_not_told(session):
+    session.venue.held.append(report_of("somebody", status=OrderStatus.FILLED))
+
+    assert () == session.adapter.reconcile().foreign_remote
+
+
 def test_a_second_order_of_one_intent_stops_new_orders(session):
     session.adapter.submit(order())
     session.venue.held.append(evolve(session.venue.held[0], venue_order_id="v2"))

@@ -265,3 +265,14 @@ def test_recovery_ends_where_the_ledger_can_record_no_more(desk):
         again.adapter.recover()
 
     assert S.IN_FLIGHT is recorded(again).state
+
+
+def test_what_the_venue_answered_is_on_record_as_it_was_its_floats_as_text(desk):
+    """A float would be spelled differently by another machine, and the chain would not verify there."""
+    die_in_submit(desk(), processed=True)
+    again = desk(recovers=False)
+    again.venue.on_lookup(show_another(raw={"fills": [{"price": 0.1, 1: None}], "side": ("buy", True)}))
+    again.adapter.recover()
+    (settled,) = [event.fields() for event in again.adapter.audit_log if event.kind == "settled"]
+
+    assert {"fills": [{"price": "0.1", "1": None}], "side": ["buy", True]} == settled["evidence"]["raw"]
