@@ -45,7 +45,7 @@ from logos_core.records import Recorded
 from logos_core.recovery import RecoveryReport, recover
 from logos_core.replacing import ReplaceReport, Replacing
 from logos_core.reports import ExecutionReport
-from logos_core.resolution import Standing
+from logos_core.resolution import Standing, note_in_vain
 from logos_core.runs import write_json
 from logos_core.streaming import Listener, StreamConfig
 from logos_core.submission import Submission
@@ -226,10 +226,17 @@ class Adapter:
             return self._lookup(order)
 
     def _lookup(self, order: str | OrderReference) -> Found | NotSeen:
-        reference = self._reference(order)
-        answer = self._ask(reference)
+        reference, ledger = self._reference(order), self._parts.ledger
+        self._parts.limiter.take()
+        try:
+            answer = self._parts.venue.lookup(reference)
+        except VenueAskError as error:
+            note_in_vain(ledger, reference.client_order_id, error, "it was asked for")
+            endings.unknown(self.venue, reference, error, "the venue could not be asked")
         if isinstance(answer, Found):
-            self._parts.ledger.apply_report(answer.report, {"source": "lookup"})
+            ledger.apply_report(answer.report, {"source": "lookup"})
+        else:
+            note_in_vain(ledger, reference.client_order_id, answer, "it was asked for")
         return answer
 
     def recover(self) -> RecoveryReport:
@@ -359,13 +366,6 @@ class Adapter:
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         self.close()
-
-    def _ask(self, reference: OrderReference) -> Found | NotSeen:
-        self._parts.limiter.take()
-        try:
-            return self._parts.venue.lookup(reference)
-        except VenueAskError as error:
-            endings.unknown(self.venue, reference, error, "the venue could not be asked")
 
     def _reference(self, order: str | OrderReference) -> OrderReference:
         if isinstance(order, OrderReference):

@@ -20,6 +20,7 @@ from logos_core.errors import LedgerError
 from logos_core.hookspecs import Category, NotSeen, OrderReference
 from logos_core.parts import Parts
 from logos_core.reports import ExecutionReport, mismatches
+from logos_core.resolution import note_in_vain
 from logos_core.submission import evidence
 from logos_core.venues import Reply, VenueAskError
 
@@ -69,26 +70,23 @@ class Cancellation:
 
     def _ended(self, reference: OrderReference, refusal: Exception | None) -> ExecutionReport:
         """Return what the order is now, as soon as it and its legs have ended, or the venue has refused to end them."""
-        report: ExecutionReport | None = None
-        trouble: Exception | None = None
         for look in range(LOOKS):
-            try:
-                report = self._report_of(reference)
-            except VenueAskError as error:
-                report, trouble = None, error
-                if error.classification.category is Category.RATE_LIMITED:
-                    break  # asking on would only keep the budget spent
-            if report is not None and (_is_done(report) or refusal is not None):
-                break
-            if look < LOOKS - 1:
+            if look:
                 self._parts.clock.sleep(PAUSE_S)
-        if report is None:
-            why = "the cancel may or may not have worked" if refusal else "it was asked to end, and how it stands could not be seen"
-            seen = f" ({trouble})" if trouble else ""
-            endings.unknown(
-                self._venue, reference, refusal or trouble, f"{why}{seen}; cancel again in a while", what="whether it has ended"
-            )
-        return report
+            shown = self._shown(reference)
+            if isinstance(shown, VenueAskError) and shown.classification.category is Category.RATE_LIMITED:
+                break  # asking on would only keep the budget spent
+            if isinstance(shown, ExecutionReport) and (_is_done(shown) or refusal is not None):
+                break
+        if isinstance(shown, ExecutionReport):
+            return shown
+        trouble = shown if isinstance(shown, VenueAskError) else None
+        why = "the cancel may or may not have worked" if refusal else "it was asked to end, and how it stands could not be seen"
+        self._note_in_vain(reference, shown, why)
+        seen = f" ({trouble})" if trouble else ""
+        endings.unknown(
+            self._venue, reference, refusal or trouble, f"{why}{seen}; cancel again in a while", what="whether it has ended"
+        )
 
     def _send(self, client_order_id: str, reference: OrderReference) -> Reply:
         self._parts.limiter.take()
@@ -113,8 +111,10 @@ class Cancellation:
         try:
             answer = self._parts.venue.lookup(reference)
         except VenueAskError as error:
+            self._note_in_vain(reference, error, "it is to be cancelled")
             endings.unknown(self._venue, reference, error, "the venue could not be asked")
         if isinstance(answer, NotSeen):
+            self._note_in_vain(reference, answer, "it is to be cancelled")
             endings.unknown(self._venue, reference, None, "the venue does not show it yet; repeat the cancel")
         self._refuse_anothers(reference, answer.report)
         self._record(answer.report)
@@ -133,11 +133,19 @@ class Cancellation:
             self._parts.switch.latch(f"the venue shows another order under {reference.client_order_id}: {'; '.join(wrong)}")
             endings.unknown(self._venue, reference, None, f"the venue shows another order in its place: {'; '.join(wrong)}")
 
-    def _report_of(self, reference: OrderReference) -> ExecutionReport | None:
-        """Return the order's state as the venue shows it now, or None if it shows none."""
+    def _shown(self, reference: OrderReference) -> ExecutionReport | NotSeen | VenueAskError:
+        """Return the order's state as the venue shows it now, that it shows none, or why it could not be asked."""
         self._parts.limiter.take()
-        answer = self._parts.venue.lookup(reference)
-        return None if isinstance(answer, NotSeen) else self._record(answer.report)
+        try:
+            answer = self._parts.venue.lookup(reference)
+        except VenueAskError as error:
+            return error
+        return answer if isinstance(answer, NotSeen) else self._record(answer.report)
+
+    def _note_in_vain(self, reference: OrderReference, answer: NotSeen | VenueAskError, why: str) -> None:
+        """Record a lookup that showed nothing, if the ledger can."""
+        with suppress(LedgerError):
+            note_in_vain(self._parts.ledger, reference.client_order_id, answer, why)
 
     def _record(self, report: ExecutionReport) -> ExecutionReport:
         """Record what the venue shows of an order that is being cancelled, if the ledger can; return what is known now."""

@@ -37,6 +37,9 @@ class LedgerIdentity:
     environment: str
     account_id: str
 
+    def __str__(self) -> str:
+        return f"{self.venue} {self.environment}, account {self.account_id}"
+
 
 @frozen(kw_only=True)
 class Denial:

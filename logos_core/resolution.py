@@ -1,7 +1,8 @@
 """Finding out what became of one order that may or may not exist. Asks and records; never sends.
 
 Asked twice, with the venue's visibility lag between, because an accepted order may not be visible at once. What the absence means is
-concluded by `rails.absence` alone. Every lookup's evidence becomes an event.
+concluded by `rails.absence` alone. Every lookup's evidence becomes an event: what it found, or where it was made in vain, what was said
+there, and since when the intent is unknown.
 """
 
 from collections.abc import Callable
@@ -90,7 +91,7 @@ class Resolver:
                 raise
             except Exception as error:  # noqa: BLE001  an answer that cannot be read or written down settles nothing
                 answer = f"the venue's answer cannot be recorded: {type(error).__name__}"
-        return Resolution(standing=Standing.NOT_ASKED, recorded=self._unknown(recorded, {"why": answer}), why=answer)
+        return Resolution(standing=Standing.NOT_ASKED, recorded=self._in_vain(recorded, answer, answer), why=answer)
 
     def _not_seen(self, recorded: Recorded, answer: NotSeen, *, refused: bool) -> Resolution:
         """Record where an order was looked for in vain, and conclude what that means."""
@@ -101,9 +102,7 @@ class Resolver:
         if recorded.request is not None and recorded.request.in_place_of is not None:
             return self._not_replaced(recorded, attempt.number, answer, refused=refused)
         absence, why = conclude(self.venue.capabilities, self.policy, attempt.send_by, answer, self.clock.now())
-        evidence = {"why": why, **_seen(answer)}
-        after = self._unknown(recorded, evidence)
-        self.ledger.note("not_seen", {"client_order_id": recorded.client_order_id, **evidence}, recorded.client_order_id)
+        after = self._in_vain(recorded, answer, why)
         return Resolution(standing=_STANDING[absence], recorded=after, why=why, proven_attempt=attempt.number)
 
     def _not_replaced(self, recorded: Recorded, attempt: int, answer: NotSeen, *, refused: bool) -> Resolution:
@@ -112,14 +111,12 @@ class Resolver:
         shown = self.look(original.reference(), twice=False) if original else "it is not on record"
         if isinstance(shown, str):
             why = f"the order that was to be replaced could not be asked for: {shown}"
-            return Resolution(standing=Standing.NOT_ASKED, recorded=self._unknown(recorded, {"why": why}), why=why)
+            return Resolution(standing=Standing.NOT_ASKED, recorded=self._in_vain(recorded, answer, why), why=why)
         report = shown.report if isinstance(shown, Found) else None
         if report is not None:
             self.ledger.apply_report(report, {"source": "lookup"})
         absence, why = conclude_replacement(self.venue.capabilities, report, refused=refused)
-        evidence = {"why": why, **_seen(answer)}
-        after = self._unknown(recorded, evidence)
-        self.ledger.note("not_seen", {"client_order_id": recorded.client_order_id, **evidence}, recorded.client_order_id)
+        after = self._in_vain(recorded, answer, why, original=_shown(shown))
         resolution = Resolution(standing=_STANDING[absence], recorded=after, why=why, proven_attempt=attempt)
         return evolve(resolution, recorded=self.close_as_absent(resolution)) if absence is Absence.PROVEN else resolution
 
@@ -175,6 +172,12 @@ class Resolver:
             )
         return Resolution(standing=Standing.FOUND, recorded=after, why="the venue shows it")
 
+    def _in_vain(self, recorded: Recorded, answer: NotSeen | str, why: str, **more: Any) -> Recorded:
+        """Record where an intent was looked for in vain, and since when it is unknown."""
+        after = self._unknown(recorded, {"why": why, **_views(answer), **more})
+        note_in_vain(self.ledger, recorded.client_order_id, answer, why, unknown_since=after.open_since, **more)
+        return after
+
     def _unknown(self, recorded: Recorded, evidence: dict[str, Any]) -> Recorded:
         """Record that an attempt in flight ended without an outcome."""
         if recorded.state is not IntentState.IN_FLIGHT:
@@ -183,12 +186,27 @@ class Resolver:
         return self.ledger.settle(recorded.client_order_id, number, AttemptOutcome.UNKNOWN, evidence=evidence)
 
 
-def _seen(answer: NotSeen) -> dict[str, Any]:
+def note_in_vain(ledger: Ledger, client_order_id: str, answer: NotSeen | VenueAskError | str, why: str, **more: Any) -> None:
+    """Record a lookup that showed nothing, with the places that were asked; or one that could not be made, and for what."""
+    kind = "not_seen" if isinstance(answer, NotSeen) else "not_asked"
+    ledger.note(kind, {"client_order_id": client_order_id, "why": why, **_views(answer), **more}, client_order_id)
+
+
+def _views(answer: NotSeen | VenueAskError | str) -> dict[str, Any]:
+    if not isinstance(answer, NotSeen):
+        return {"trouble": str(answer)}
     return {
         "views": [{"source": view.source, "said": view.said} for view in answer.views],
         "venue_time": None if answer.venue_time is None else stamp(answer.venue_time),
         "position": answer.position,
     }
+
+
+def _shown(answer: Found | NotSeen) -> dict[str, Any]:
+    """Return what was seen of the order that was to be replaced."""
+    if isinstance(answer, NotSeen):
+        return _views(answer)
+    return {"status": answer.report.status.value, "replaced_by": answer.report.replaced_by}
 
 
 def redacted(raw: Any) -> Any:

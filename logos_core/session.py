@@ -171,7 +171,7 @@ def _compose(preset: Preset, venue: BoundVenue, identity: VenueIdentity, home: H
         with home.opening(owner, clock):
             ledger, snapshot = open_ledger(venue, owner, preset, home, clock)
             undo.callback(ledger.close)
-            ledger.begin_session(session_id, preset.strategy, process_name())
+            ledger.begin_session(session_id, preset.strategy, process_name(), preset.path.absolute())
             if snapshot is not None:
                 ledger.apply_snapshot(snapshot)
                 baselines.begin(ledger, venue.capabilities.positions, snapshot, clock.now())

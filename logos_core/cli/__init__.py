@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else 0
     except BaseException as error:  # noqa: BLE001  whatever it is, it ends in one message and one exit code
-        return exits.report(error, as_json="--json" in args)
+        preset = next((text for text in args if text.endswith(".toml")), None)
+        return exits.report(error, as_json="--json" in args, preset=preset)
 
 
 def _dispatch(args: list[str]) -> int:

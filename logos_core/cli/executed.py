@@ -39,7 +39,7 @@ def _row(execution: Execution) -> dict[str, Any]:
 
 def alarms(ledger: SqliteLedger, recorded: Recorded) -> list[str]:
     """Return a line for each of the intent's orders of which more was traded than was ordered."""
-    return [f"ALARM: more was traded than was ordered: {said}" for said in body(ledger, recorded)["overfilled"]]
+    return [f"more was traded than was ordered: {said}" for said in body(ledger, recorded)["overfilled"]]
 
 
 def lines(ledger: SqliteLedger, recorded: Recorded) -> list[str]:

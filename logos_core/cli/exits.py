@@ -2,6 +2,8 @@
 
 import functools
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -92,8 +94,12 @@ def code_of(error: errors.LogosError) -> Exit:
     return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
 
 
-def report(error: BaseException, *, as_json: bool) -> int:
-    """Say on stderr what was wrong and what to do, and return the exit code."""
+def report(error: BaseException, *, as_json: bool, preset: str | None = None) -> int:
+    """Say on stderr what was wrong and what to do, and return the exit code.
+
+    Args:
+        preset: the one that was given, to stand in the commands that are named, so that they can be pasted.
+    """
     if isinstance(error, KeyboardInterrupt):
         error = InterruptedCommandError(
             "interrupted; what was under way may have happened. Run the same command again to find out."
@@ -104,7 +110,8 @@ def report(error: BaseException, *, as_json: bool) -> int:
         silence_stdout()
         return Exit.DONE
     if isinstance(error, errors.LogosError):
-        return _say(error, code_of(error), _body(error), as_json=as_json)
+        body = _body(error)
+        return _say(error, code_of(error), {**body, "message": _pasted(body["message"], preset)}, as_json=as_json, preset=preset)
     if hasattr(error, "format_message"):  # typer's own, for arguments it does not take
         return _say(error, Exit.USAGE, {"error": "UsageError", "message": _usage(error)}, as_json=as_json)
     if os.environ.get("LOGOS_DEBUG") == "1":
@@ -129,14 +136,18 @@ def interruptible(function: Callable[..., R]) -> Callable[..., R]:
     return run
 
 
-def _say(error: BaseException, code: Exit, body: dict[str, Any], *, as_json: bool) -> int:
+def _pasted(text: str, preset: str | None) -> str:
+    return text if preset is None else re.sub(r"\bPRESET\b", lambda _: shlex.quote(preset), text)
+
+
+def _say(error: BaseException, code: Exit, body: dict[str, Any], *, as_json: bool, preset: str | None = None) -> int:
     if as_json:
         import json
 
         print(json.dumps({**body, "exit_code": int(code)}, ensure_ascii=False), file=sys.stderr)
     else:
         remedy = next((REMEDIES[kind] for kind in type(error).__mro__ if kind in REMEDIES), None)
-        print(f"logos: {_WORDS[code]}: {body['message']}" + (f"\n{remedy}" if remedy else ""), file=sys.stderr)
+        print(f"logos: {_WORDS[code]}: {body['message']}" + (f"\n{_pasted(remedy, preset)}" if remedy else ""), file=sys.stderr)
     return code
 
 

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from logos_core import presets
 from logos_core.cli import executed, words
-from logos_core.cli.doubts import doubt_body, doubt_text
+from logos_core.cli.doubts import Doubts, doubt_text
 from logos_core.cli.environment import open_home
 from logos_core.cli.exits import Exit
 from logos_core.cli.ledgers import Trouble, opened, refuse_if_unread, the_one
@@ -19,7 +19,6 @@ from logos_core.errors import ConfigurationError
 from logos_core.events import StoredEvent
 from logos_core.home import Home, key_of
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.rails.doubt import DoubtPolicy
 from logos_core.records import LedgerIdentity, Recorded
 
 _OWNER_COLUMNS = ("VENUE", "ACCOUNT")
@@ -31,31 +30,37 @@ OptionalPreset = Annotated[
 
 def orders(
     preset: OptionalPreset = None,
-    only_unknown: Annotated[bool, typer.Option("--unknown", help="Only what is in flight or unknown.")] = False,
+    only_unknown: Annotated[
+        bool, typer.Option("--unknown", help="Only what is in flight or unknown, or was asked to end and may still trade.")
+    ] = False,
     last: Annotated[int, typer.Option("--last", min=1, help="How many per ledger.")] = 50,
     as_json: Json = False,
 ) -> int:
     """List the orders on record; asks no venue."""
     wanted = None if preset is None else presets.load(preset)
-    with opened(open_home(), wanted) as (ledgers, troubles):
+    home = open_home()
+    with opened(home, wanted) as (ledgers, troubles):
         several = len(ledgers) > 1
+        doubts = Doubts(home=home, now=SystemClock().now(), preset=wanted)
         found = [
-            (ledger.identity, recorded)
+            (ledger.identity, recorded, detail)
             for ledger in ledgers
-            for recorded in (ledger.unsettled() if only_unknown else ledger.recorded(last))
+            for recorded, detail in (doubts.of(ledger) if only_unknown else [(each, {}) for each in ledger.recorded(last)])
         ]
-        rows = [(*(_owner(account) if several else ()), *_row(recorded)) for account, recorded in found]
-        body = [{**words.intent_body(recorded), **_account_body(account)} for account, recorded in found]
-        if only_unknown:
-            policy = wanted.unknown if wanted else None
-            details = [row for ledger in ledgers for row in _doubts(ledger, policy)]
-            body = [{**known, **detail} for known, detail in zip(body, details, strict=True)]
+        rows = [(*(_owner(account) if several else ()), *_row(recorded)) for account, recorded, _ in found]
+        body = [{**words.intent_body(recorded), **_account_body(account), **detail} for account, recorded, detail in found]
     columns = (*_OWNER_COLUMNS, *_COLUMNS) if several else _COLUMNS
-    emit_table(columns, rows, body, as_json=as_json, empty="nothing is unknown" if only_unknown else "no order is on record")
+    emit_table(columns, rows, body, as_json=as_json, empty=_nothing(only_unknown, troubles))
     if only_unknown and rows and not as_json:
-        emit(None, "\n" + doubt_text(details), as_json=False)
+        emit(None, "\n" + doubt_text(detail for _, _, detail in found), as_json=False)
     refuse_if_unread(troubles)
     return Exit.DONE
+
+
+def _nothing(only_unknown: bool, troubles: list[Trouble]) -> str:
+    """Say that a list is empty, and of what that is true."""
+    said = "nothing is unknown" if only_unknown else "no order is on record"
+    return f"{said} in what can be read" if troubles else said
 
 
 def _owner(account: LedgerIdentity) -> tuple[str, ...]:
@@ -93,7 +98,7 @@ def show(
             _show_denied(order, denials, as_json=as_json)
         else:
             ledger, recorded = _found(ledgers, troubles, order, wanted.strategy if wanted else None)
-            _show(home, ledger, recorded, as_json=as_json)
+            _show(home, ledger, recorded, words.preset_word(ledger, recorded, preset), as_json=as_json)
     return Exit.DONE
 
 
@@ -128,7 +133,7 @@ def _show_denied(name: str, denials: list[StoredEvent], *, as_json: bool) -> Non
     emit(body, text, as_json=as_json)
 
 
-def _show(home: Home, ledger: SqliteLedger, recorded: Recorded, *, as_json: bool) -> None:
+def _show(home: Home, ledger: SqliteLedger, recorded: Recorded, preset: str, *, as_json: bool) -> None:
     events = list(ledger.events(recorded.client_order_id))
     sessions = words.in_flight_words(recorded, home)
     account = ledger.identity
@@ -136,43 +141,50 @@ def _show(home: Home, ledger: SqliteLedger, recorded: Recorded, *, as_json: bool
         **words.intent_body(recorded),
         **_account_body(account),
         "known": words.KNOWN[recorded.state],
-        "next": words.next_step(recorded),
+        "next": _next(ledger, recorded, preset),
+        "alarms": _alarms(ledger, recorded),
         "in_flight": sessions,
         "replacements": ledger.replacements(recorded.client_order_id),
         **executed.body(ledger, recorded),
         "timeline": [words.event_body(event) for event in events],
     }
-    emit(body, _story(ledger, recorded, sessions, events), as_json=as_json)
+    emit(body, _story(ledger, recorded, body, events), as_json=as_json)
 
 
-def _story(ledger: SqliteLedger, recorded: Recorded, sessions: list[str], events: list[StoredEvent]) -> str:
+def _story(ledger: SqliteLedger, recorded: Recorded, body: dict[str, Any], events: list[StoredEvent]) -> str:
     account = ledger.identity
     head = [
         f"{recorded.intent_id or 'adopted order'}: {words.order_words(recorded)}",
         f"{account.venue} {account.environment}, account {account.account_id}, strategy {recorded.strategy or '-'}, {recorded.client_order_id}",
         "",
         f"State: {recorded.state.value.upper()}",
-        f"Known: {words.KNOWN[recorded.state]}",
-        *(f"       {line}" for line in sessions),
+        f"Known: {body['known']}",
+        *(f"       {line}" for line in body["in_flight"]),
     ]
     if recorded.report is not None:
         head.append(f"Venue: {words.report_line(evolve(recorded.report, legs=()))}")
         head += [f"Leg:   {words.leg_line(leg)}" for leg in recorded.report.legs]
     if recorded.replaces is not None:
-        head.append(f"Takes the place of {recorded.replaces}")
+        head.append(f"{'Was to take' if recorded.report is None else 'Takes'} the place of {recorded.replaces}")
     head += [f"Its place is taken by {name}" for name in ledger.replacements(recorded.client_order_id)]
-    if recorded.duplicates:
-        head.append(f"ALARM: a second order exists: {', '.join(recorded.duplicates)}")
-    head += executed.alarms(ledger, recorded)
-    return "\n".join([*head, f"Next:  {_next(ledger, recorded)}", *executed.lines(ledger, recorded), "", _timeline(events)])
+    head += [f"ALARM: {said}" for said in body["alarms"]]
+    return "\n".join([*head, f"Next:  {words.indented(body['next'], 7)}", *executed.lines(ledger, recorded), "", _timeline(events)])
 
 
-def _next(ledger: SqliteLedger, recorded: Recorded) -> str:
+def _alarms(ledger: SqliteLedger, recorded: Recorded) -> list[str]:
+    """Return what is wrong with an intent that should never be, and why new orders are stopped because of it."""
+    second = [f"a second order exists: {', '.join(recorded.duplicates)}"] if recorded.duplicates else []
+    latches = [f"new orders are stopped: {reason}" for reason in ledger.latched() if recorded.client_order_id in reason]
+    return [*second, *executed.alarms(ledger, recorded), *latches]
+
+
+def _next(ledger: SqliteLedger, recorded: Recorded, preset: str) -> str:
     """Return what to do about an intent; of one whose place another took, about that one."""
     placed = ledger.replacements(recorded.client_order_id)
     if placed and recorded.report is not None and recorded.report.status.is_final:
         return f"See `logos show {placed[-1]}`, which took its place; cancelling this one cancels that one."
-    return words.next_step(recorded)
+    asked = any(found.client_order_id == recorded.client_order_id for found, _ in ledger.asked_to_end())
+    return words.next_step(recorded, preset, asked_to_end=asked)
 
 
 def _timeline(events: list[StoredEvent]) -> str:
@@ -186,11 +198,12 @@ def _timeline(events: list[StoredEvent]) -> str:
 def status(as_json: Json = False) -> int:
     """Say what is halted, unknown and running; asks no venue."""
     home = open_home()
+    doubts = Doubts(home=home, now=SystemClock().now())
     with opened(home) as (ledgers, troubles):
         body = {
             "home": str(home.path),
             "halts": home.halts(),
-            "ledgers": [_ledger_body(ledger) for ledger in ledgers],
+            "ledgers": [_ledger_body(ledger, doubts) for ledger in ledgers],
             "unreadable": [{"path": str(trouble.path), "error": trouble.said} for trouble in troubles],
             "sessions": _sessions(home),
         }
@@ -199,7 +212,7 @@ def status(as_json: Json = False) -> int:
     return Exit.DONE
 
 
-def _ledger_body(ledger: SqliteLedger) -> dict[str, Any]:
+def _ledger_body(ledger: SqliteLedger, doubts: Doubts) -> dict[str, Any]:
     account = ledger.identity
     return {
         "key": key_of(account),
@@ -209,15 +222,15 @@ def _ledger_body(ledger: SqliteLedger) -> dict[str, Any]:
         "adopted": ledger.adopted(),
         "counts": {state.value: count for state, count in sorted(ledger.counts().items())},
         "latches": ledger.latched(),
+        "next": words.UNLATCH.format(preset=_latest_preset(ledger)) if ledger.latched() else None,
         "duplicates": ledger.duplicates(),
         "overfilled": [str(found) for found in ledger.executed.overfills()],
-        "unsettled": _doubts(ledger, None),
+        "unsettled": [detail for _, detail in doubts.of(ledger)],
     }
 
 
-def _doubts(ledger: SqliteLedger, policy: DoubtPolicy | None) -> list[dict[str, Any]]:
-    now = SystemClock().now()
-    return [doubt_body(ledger, recorded, now, policy) for recorded in ledger.unsettled()]
+def _latest_preset(ledger: SqliteLedger) -> str:
+    return next((words.preset_word(ledger, recorded) for recorded in ledger.recorded(1)), words.PRESET)
 
 
 def _sessions(home: Home) -> dict[str, list[str]]:
@@ -240,6 +253,7 @@ def _status_text(body: dict[str, Any]) -> str:
         counts = ", ".join(f"{count} {state}" for state, count in ledger["counts"].items())
         lines.append(f"  orders    {counts or 'none'}")
         lines += [f"  LATCHED   {reason}" for reason in ledger["latches"]]
+        lines += [f"  next      {ledger['next']}"] if ledger["next"] else []
         lines += [f"  DUPLICATE {venue_order_id}" for venue_order_id in ledger["duplicates"]]
         lines += [f"  OVERFILLED {said}" for said in ledger["overfilled"]]
         if ledger["unsettled"]:

@@ -1,5 +1,6 @@
 """`logos recover`, `logos reconcile` and `logos resolve`: find out, compare, settle."""
 
+import shlex
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from attrs import asdict
 from logos_core import presets
 from logos_core.adapter import Adapter
 from logos_core.cli import words
+from logos_core.cli.doubts import Doubts, doubt_text
 from logos_core.cli.environment import home_path, open_home
 from logos_core.cli.exits import CheckFailedError, ConflictError, Exit
 from logos_core.cli.ledgers import opened, the_one
@@ -22,6 +24,7 @@ from logos_core.hookspecs import Found, NotSeen
 from logos_core.lifecycle import IntentState
 from logos_core.reconciliation import Agreement, ReconciliationReport
 from logos_core.records import ClaimLostError, LedgerIdentity, Recorded
+from logos_core.reports import ExecutionReport
 from logos_core.values import lasted
 
 _AGREEMENTS = {
@@ -40,13 +43,16 @@ def recover(preset: PresetArgument, as_json: Json = False) -> int:
             [*before.get(adapter.ledger.identity, []), *(known.client_order_id for known in adapter.ledger.unsettled())]
         )
         after = [recorded for name in names if (recorded := adapter.ledger.find(name)) is not None]
-    body = {"verdict": "nothing was open" if not after else "see orders", "orders": [_outcome(recorded) for recorded in after]}
+        doubts = [
+            said for _, said in Doubts(home=open_home(), now=SystemClock().now(), preset=presets.load(preset)).of(adapter.ledger)
+        ]
+    body: dict[str, Any] = {"orders": [_outcome(recorded, shlex.quote(str(preset))) for recorded in after], "unsettled": doubts}
     open_still = [recorded for recorded in after if recorded.state is IntentState.UNKNOWN]
     in_flight = [recorded for recorded in after if recorded.state is IntentState.IN_FLIGHT]
     body["verdict"] = _verdict(len(after), len(open_still), len(in_flight))
     lines = [str(body["verdict"]), *map(_recovered_line, after)]
-    if open_still:
-        lines.append("`logos orders PRESET --unknown` says what is known of each, what waits for it, and what to do next.")
+    if doubts:
+        lines += ["", doubt_text(doubts)]
     emit(body, "\n".join(lines), as_json=as_json)
     if open_still:
         return Exit.UNKNOWN
@@ -72,12 +78,12 @@ def _recovered_line(recorded: Recorded) -> str:
     return f"  {recorded.client_order_id}  {recorded.state.value}{age}: {words.order_words(recorded)}"
 
 
-def _outcome(recorded: Recorded) -> dict[str, Any]:
+def _outcome(recorded: Recorded, preset: str) -> dict[str, Any]:
     return {
         **words.intent_body(recorded),
         "since": recorded.open_since,
         "known": words.KNOWN[recorded.state],
-        "next": words.next_step(recorded),
+        "next": words.next_step(recorded, preset),
     }
 
 
@@ -85,11 +91,13 @@ def reconcile(preset: PresetArgument, as_json: Json = False) -> int:
     """Compare the ledger with the venue."""
     with Adapter.open(preset, home=home_path()) as adapter:
         found = adapter.reconcile()
-    emit(asdict(found) | {"verdict": found.verdict.value}, _reconciliation_text(found), as_json=as_json)
+        latches = adapter.ledger.latched()
+    text = _reconciliation_text(found, latches, shlex.quote(str(preset)))
+    emit(asdict(found) | {"verdict": found.verdict.value, "latches": latches}, text, as_json=as_json)
     return _AGREEMENTS[found.verdict]
 
 
-def _reconciliation_text(found: ReconciliationReport) -> str:
+def _reconciliation_text(found: ReconciliationReport, latches: list[str], preset: str) -> str:
     lines = [str(found)]
     lists: dict[str, tuple[object, ...]] = {
         "missing at the venue": found.missing_remote,
@@ -101,19 +109,22 @@ def _reconciliation_text(found: ReconciliationReport) -> str:
         "in motion": found.in_motion,
         "unsettled": tuple(map(_since, found.unsettled, found.unsettled_since)),
         "foreign, for information": found.foreign_remote,
+        "new orders are stopped": tuple(latches),
     }
     lines += [f"  {said}: {name}" for said, names in lists.items() for name in names]
     lines += [f"  different: {row.client_order_id} {row.field}: ledger {row.ledger}, venue {row.venue}" for row in found.different]
     if found.untracked_remote:
-        lines.append("`logos ledger adopt PRESET` takes over what the ledger does not know; find out first who sent it.")
+        lines.append(f"`logos ledger adopt {preset}` takes over what the ledger does not know; find out first who sent it.")
     if found.positions_different:
         lines.append(
             "A deposit, a split or another's trading moves positions, too. Once you know what it was: `logos ledger baseline`."
         )
     if found.unsettled:
         lines.append(
-            "`logos orders PRESET --unknown` says what waits for them and what to do; `logos show ID` tells the story of one."
+            f"`logos orders {preset} --unknown` says what waits for them and what to do; `logos show ID` tells the story of one."
         )
+    if latches:
+        lines.append(words.UNLATCH.format(preset=preset))
     return "\n".join(lines)
 
 
@@ -130,19 +141,24 @@ def resolve(
     as_json: Json = False,
 ) -> int:
     """Close an unknown intent on a named person's word."""
+    word = shlex.quote(str(preset))
     if state != "not-placed":
         raise ConfigurationError(
-            f"--as is {state!r}; allowed: not-placed. That an order exists, only the venue can say: `logos recover`"
+            f"--as is {state!r}; allowed: not-placed. That an order exists, and how it stands or ended, only the venue can say: "
+            f"`logos recover {word}`; of a cancel that nobody knows the end of, `logos cancel {word} {shlex.quote(order)}`"
         )
     for name, value in (("--by", by), ("--because", because)):
         if not value.strip():
             raise ConfigurationError(f"{name} is empty; a decision needs a name and a reason")
     with session_for(preset, order) as adapter:
         _, recorded = the_one([adapter.ledger], order, presets.load(preset).strategy)
-        if recorded.state is not IntentState.NOT_PLACED:
+        was = "was closed before: " if recorded.state is IntentState.NOT_PLACED else ""
+        if not was:
             evidence = _evidence(adapter, recorded)
             recorded = _closed(adapter, recorded, by.strip(), because.strip(), evidence)
-    text = f"{recorded.client_order_id}: not placed, on the word of {by.strip()}. It is watched: if it appears, new orders stop."
+        on_record = adapter.ledger.last_evidence(recorded.client_order_id)
+    said = words.event_line(on_record) if on_record else "not placed"
+    text = f"{recorded.client_order_id}: {was}{said}\nIt is watched: if it appears, it is taken over and new orders stop."
     emit(words.intent_body(recorded), text, as_json=as_json)
     return Exit.DONE
 
@@ -162,7 +178,7 @@ def _evidence(adapter: Adapter, recorded: Recorded) -> dict[str, Any]:
     if recorded.state is IntentState.IN_FLIGHT:
         raise ConflictError(f"{recorded.client_order_id} is being sent by a living session; wait, then look again")
     if recorded.report is not None:
-        raise CheckFailedError(f"refused: the order exists. The venue shows it as {words.report_line(recorded.report)}")
+        raise _refused(recorded.report)
     if recorded.state is not IntentState.UNKNOWN:
         raise ConflictError(f"{recorded.client_order_id} is {recorded.state.value}, not unknown; there is nothing to resolve")
     now = SystemClock().now()
@@ -173,6 +189,30 @@ def _evidence(adapter: Adapter, recorded: Recorded) -> dict[str, Any]:
         )
     answer = adapter.lookup(recorded.reference())
     if isinstance(answer, Found):
-        raise CheckFailedError(f"refused: the order exists. The venue shows it as {words.report_line(answer.report)}")
+        raise _refused(answer.report)
     assert isinstance(answer, NotSeen)
-    return {"views": [{"source": view.source, "said": view.said} for view in answer.views], "venue_time": answer.venue_time}
+    views = [{"source": view.source, "said": view.said} for view in answer.views]
+    return {"views": views, "venue_time": answer.venue_time, **_original(adapter, recorded)}
+
+
+def _original(adapter: Adapter, recorded: Recorded) -> dict[str, Any]:
+    """Return how the order stands that this one was to replace; refuse if the venue says that something took its place."""
+    replaced = None if recorded.replaces is None else adapter.ledger.find(recorded.replaces)
+    answer = None if replaced is None else adapter.lookup(replaced.reference())
+    if not isinstance(answer, Found):
+        return {}
+    shown, known = answer.report, adapter.ledger.replacements(answer.report.client_order_id or "")
+    if shown.replaced_by is not None and known == [recorded.client_order_id]:
+        raise CheckFailedError(
+            f"refused: the venue says that its order {shown.replaced_by} took the place of {recorded.replaces}, and no other "
+            f"replacement of that is on record. It shows {words.report_line(shown)}"
+        )
+    return {"original": words.report_line(shown)}
+
+
+def _refused(report: ExecutionReport) -> CheckFailedError:
+    return CheckFailedError(
+        f"refused: the order exists. The venue shows it, as of {report.venue_time:%Y-%m-%d %H:%M:%SZ}, as {words.report_line(report)}"
+        if report.venue_time
+        else f"refused: the order exists. The venue shows it as {words.report_line(report)}"
+    )

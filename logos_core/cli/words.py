@@ -1,19 +1,24 @@
 """Orders, reports and events in words: for a person who has just been woken up."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from logos_core.events import StoredEvent, moment
 from logos_core.home import Home
+from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.lifecycle import IntentState
 from logos_core.records import Recorded
 from logos_core.replacing import ReplaceReport
 from logos_core.reports import ExecutionReport
-from logos_core.values import plain
+from logos_core.values import lasted, plain
 
 S = IntentState
+PRESET = "PRESET"
+"""What stands for a preset that nobody knows here."""
 ZERO = Decimal(0)
 
 KNOWN: dict[IntentState, str] = {
@@ -32,34 +37,66 @@ KNOWN: dict[IntentState, str] = {
     S.EXPIRED: "The order has expired. It is done.",
 }
 
-_WORKING = "`logos reconcile PRESET` reads its latest state; `logos cancel PRESET {id}` asks for its end."
+UNLATCH = (
+    "Find out how that could be; then two people allow new orders again: "
+    "`logos resume --preset {preset} --by NAME --by NAME --because TEXT`"
+)
+
+_WORKING = "`logos reconcile {preset}` reads its latest state; `logos cancel {preset} {id}` asks for its end."
+_TO_END = "3. To have it gone if it exists: `logos cancel {preset} {id}`, and repeat."
+_TO_END_BOTH = (
+    "3. To have both orders gone, it and the one that it was to replace: `logos cancel {preset} {replaces}`, and repeat;\n"
+    "   what arrives after that finds nothing to replace. Until then either may be working."
+)
 _FINAL = "Nothing. A new decision needs a new intent id."
 NEXT: dict[IntentState, str] = {
     S.FRESH: "Submit it, or leave it.",
-    S.IN_FLIGHT: "If its session lives, wait. If it is dead: `logos recover PRESET`, which only asks and never sends.",
+    S.IN_FLIGHT: "If its session lives, wait. If it is dead: `logos recover {preset}`, which only asks and never sends.",
     S.NOT_SENT: "Submit the same intent again if it is still wanted, or leave it.",
     S.UNKNOWN: (
-        "1. `logos recover PRESET` asks the venue again; it never sends.\n"
-        "      2. Never send the decision under another intent id.\n"
-        "      3. To have it gone if it exists: `logos cancel PRESET {id}`, and repeat.\n"
-        "      4. If the venue's support says in writing that there is none:\n"
-        "         `logos resolve {id} --preset PRESET --as not-placed --by NAME --because TEXT`"
+        "1. `logos recover {preset}` asks the venue again; it never sends.\n"
+        "2. Never send the decision under another intent id. Under its own, unchanged, it may be sent again: that finds out, too.\n"
+        f"{_TO_END}\n"
+        "4. If the venue's support says in writing that there is none:\n"
+        "   `logos resolve {id} --preset {preset} --as not-placed --by NAME --because TEXT`"
     ),
     S.REJECTED: _FINAL,
     S.NOT_PLACED: _FINAL,
     S.PENDING_NEW: _WORKING,
     S.NEW: _WORKING,
     S.PARTIALLY_FILLED: _WORKING,
-    S.PENDING_CANCEL: "`logos reconcile PRESET` reads its latest state.",
+    S.PENDING_CANCEL: "`logos reconcile {preset}` reads its latest state.",
     S.FILLED: _FINAL,
     S.CANCELED: _FINAL,
     S.EXPIRED: _FINAL,
 }
 
 
-def next_step(recorded: Recorded) -> str:
-    """Return what to do about an intent."""
-    return NEXT[recorded.state].format(id=recorded.client_order_id)
+_ASKED_TO_END = "`logos cancel {preset} {id}` asks again and says how it stands; repeat that until it has ended."
+
+
+def next_step(recorded: Recorded, preset: str = PRESET, *, asked_to_end: bool = False) -> str:
+    """Return what to do about an intent, one step a line, as commands that can be pasted.
+
+    Args:
+        preset: how the preset of its account is written in a command.
+        asked_to_end: it was, and may still trade.
+    """
+    steps = _ASKED_TO_END if asked_to_end else NEXT[recorded.state]
+    if recorded.request is not None and recorded.request.in_place_of is not None:
+        steps = steps.replace(_TO_END, _TO_END_BOTH)
+    return steps.format(id=recorded.client_order_id, preset=preset, replaces=recorded.replaces)
+
+
+def indented(text: str, by: int) -> str:
+    """Return lines of which all but the first stand further to the right."""
+    return text.replace("\n", "\n" + " " * by)
+
+
+def preset_word(ledger: SqliteLedger, recorded: Recorded, given: Path | None = None) -> str:
+    """Return how to write an intent's preset in a command: as it was given, or as it is on record and still there."""
+    known = given or ledger.preset_of(recorded)
+    return PRESET if known is None or not known.is_file() else shlex.quote(str(known))
 
 
 def report_body(report: ExecutionReport) -> dict[str, Any]:
@@ -270,13 +307,29 @@ def _filled(report: dict[str, Any]) -> str:
 
 
 def _not_seen(said: dict[str, Any]) -> str:
-    views = ", ".join(f"{view['source']}: {view['said']}" for view in said.get("views", ()))
-    return f"looked for, not seen ({views}); {said.get('why', '')}"[:400]
+    return f"looked for, not seen{_unknown_for(said)} ({_views(said)}); {said.get('why', '')}"[:500]
+
+
+def _views(said: dict[str, Any]) -> str:
+    return ", ".join(f"{view['source']}: {view['said']}" for view in said.get("views", ()))
+
+
+def _not_asked(said: dict[str, Any]) -> str:
+    why = said.get("why", "")
+    return f"looked for, and the venue could not be asked{_unknown_for(said)} ({said.get('trouble')})" + (
+        "" if why == said.get("trouble") else f"; {why}"
+    )
+
+
+def _unknown_for(said: dict[str, Any]) -> str:
+    """Return for how long the intent was unknown when it was looked for."""
+    since = said.get("unknown_since")
+    return "" if since is None else f", unknown for {lasted(moment(since), moment(said['at']))}"
 
 
 def _cancel(said: dict[str, Any]) -> str:
-    words = "; ".join(_venue_words(said))
-    return f"cancel asked for (HTTP {said.get('status')}{'; ' if words else ''}{words})"
+    answered = f"HTTP {said['status']}" if said.get("status") else f"no answer, {said.get('phase')}"
+    return f"cancel asked for ({'; '.join([answered, *_venue_words(said)])})"
 
 
 def _venue_words(evidence: dict[str, Any]) -> list[str]:
@@ -288,7 +341,10 @@ def _venue_words(evidence: dict[str, Any]) -> list[str]:
 
 
 def _resolved(said: dict[str, Any]) -> str:
-    return f"closed by {said['by']}: {said['because']}" + _state(said)
+    evidence = said.get("evidence") or {}
+    looked = f" (looked for once more, not seen: {_views(evidence)})" if evidence.get("views") else ""
+    original = f" (to be replaced was: {evidence['original']})" if evidence.get("original") else ""
+    return f"closed by {said['by']}: {said['because']}{looked}{original}" + _state(said)
 
 
 def _execution(said: dict[str, Any]) -> str:
@@ -313,6 +369,7 @@ _EVENTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "replacement_closed": lambda said: f"not placed: {(said.get('evidence') or {}).get('why')}" + _state(said),
     "replaced_too_much": lambda said: str(said.get("why")),
     "not_seen": _not_seen,
+    "not_asked": _not_asked,
     "cancel": _cancel,
     "resolved": _resolved,
     "execution": _execution,

@@ -22,7 +22,8 @@ from logos_core.reports import Execution, ExecutionReport
 EVENTS_AT_ONCE = 1_000
 """How many events are in memory at once while a ledger is read from end to end."""
 
-EVIDENCE = frozenset({"not_seen", "settled", "reported", "resolved"})
+EVIDENCE = frozenset({"not_seen", "not_asked", "settled", "reported", "cancel", "resolved"})
+_MAY_TRADE = "state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel')"
 FIRST_LATCH = "SELECT reason FROM latches WHERE released_at IS NULL ORDER BY id LIMIT 1"
 _OPEN_ATTEMPT = "(outcome IS NULL OR outcome = 'unknown')"
 IN_DOUBT = (
@@ -105,12 +106,30 @@ class LedgerReader:
 
     def working(self) -> list[Recorded]:
         """Return intents whose order may still trade."""
-        return self._list("WHERE state IN ('pending_new', 'new', 'partially_filled', 'pending_cancel') ORDER BY id")
+        return self._list(f"WHERE {_MAY_TRADE} ORDER BY id")
 
     def working_names(self) -> set[str]:
         """Return the client order ids of the intents whose order may still trade."""
-        states = "'pending_new', 'new', 'partially_filled', 'pending_cancel'"
-        return {row[0] for row in self._db.rows(f"SELECT client_order_id FROM intents WHERE state IN ({states})")}
+        return {row[0] for row in self._db.rows(f"SELECT client_order_id FROM intents WHERE {_MAY_TRADE}")}
+
+    def asked_to_end(self) -> list[tuple[Recorded, datetime]]:
+        """Return the orders that may still trade although they were asked to end, each with when that was last."""
+        asked = "SELECT 1 FROM events WHERE intent = intents.id AND kind = 'cancel'"
+        return [
+            (
+                recorded,
+                max(moment(event.fields()["at"]) for event in self.events(recorded.client_order_id) if event.kind == "cancel"),
+            )
+            for recorded in self._list(f"WHERE {_MAY_TRADE} AND EXISTS ({asked}) ORDER BY id")
+        ]
+
+    def preset_of(self, recorded: Recorded) -> Path | None:
+        """Return the preset of the session that sent an order last, if that is on record."""
+        if not recorded.attempts:
+            return None
+        first = next(self._events("number", "session_id = ? AND", recorded.attempts[-1].session_id), None)
+        said = None if first is None else first.fields().get("preset")
+        return None if said is None else Path(said)
 
     def duplicates(self) -> list[str]:
         """Return the venue orders beyond the first for one intent. There must never be any."""

@@ -86,12 +86,19 @@ class SqliteLedger(Reported):
             raise LedgerError(f"the ledger {path} was never finished and holds nothing; move it away and open the session again")
         owner = LedgerIdentity(venue=found["venue"], environment=found["environment"], account_id=found["account_id"])
         if identity is not None and owner != identity:
-            raise ConfigurationError(f"the ledger {path} belongs to {owner}, not to {identity}; name another ledger")
+            raise ConfigurationError(
+                f"the ledger {path} is that of {owner}, not of {identity}; put this account's own file "
+                "back in its place, or name it in the preset ([session] ledger); nothing was changed"
+            )
         migrations.bring_up_to_date(connection, found["schema_version"])
         return cls(connection, owner, clock)
 
-    def begin_session(self, session_id: str, strategy: str, process: str) -> None:
-        """Open a chain of events."""
+    def begin_session(self, session_id: str, strategy: str, process: str, preset: Path | None = None) -> None:
+        """Open a chain of events.
+
+        Args:
+            preset: the file it was opened with, so that a person can be told what to type.
+        """
         self._session, self._head = session_id, None
         now = self._clock.now()
         with self._transaction():
@@ -99,7 +106,8 @@ class SqliteLedger(Reported):
                 "INSERT INTO sessions (session_id, opened_at, strategy, process) VALUES (?, ?, ?, ?)",
                 session_id, stamp(now), strategy, process,
             )  # fmt: skip
-            self._event("session_opened", None, {"strategy": strategy, "process": process})
+            opened_with = {} if preset is None else {"preset": str(preset)}
+            self._event("session_opened", None, {"strategy": strategy, "process": process, **opened_with})
 
     def end_session(self) -> None:
         """Close the chain, with a checkpoint over the heads of all chains.

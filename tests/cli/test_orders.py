@@ -111,7 +111,7 @@ def test_an_unknown_order_is_told_as_unknown_with_what_to_do(desk):
 
     assert (5, "") == (done.code, done.out)
     assert done.err.startswith("logos: UNKNOWN: ")
-    assert "State: UNKNOWN" in shown.out and "Treat it as live" in shown.out and "logos recover PRESET" in shown.out
+    assert "State: UNKNOWN" in shown.out and "Treat it as live" in shown.out and f"logos recover {desk.preset}" in shown.out
     assert ["lost answer"] == [order["intent_id"] for order in listed.data()]
     assert "unknown" == desk.logos("status", "--json").data()["ledgers"][0]["unsettled"][0]["state"]
 
@@ -149,7 +149,7 @@ def test_nobody_s_word_closes_an_order_that_the_venue_shows(desk):
     )
 
     assert (8, "") == (done.code, done.out)
-    assert "refused: the order exists. The venue shows it as new: buy 1 AAPL at 100" in done.err
+    assert "refused: the order exists. The venue shows it, as of " in done.err and ", as new: buy 1 AAPL at 100" in done.err
 
 
 def test_an_unknown_order_stays_unknown_while_its_venue_is_down(desk):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,13 +42,13 @@ _CREDENTIALS = {
 class Desk:
     """One LOGOS_HOME, one simulator, and presets for it."""
 
-    def __init__(self, folder: Path, venue: str) -> None:
+    def __init__(self, folder: Path, venue: str, **beliefs: Any) -> None:
         self.folder = folder
         self.venue = venue
         self.symbol = SYMBOLS[venue]
         self.resting_price = RESTING_PRICES[venue]
         self.last = LAST[venue]
-        self.server = LoopbackServer(_simulator(venue), hold_s=10)
+        self.server = LoopbackServer(_simulator(venue, **beliefs), hold_s=10)
         self.home = folder / "home"
 
     @property
@@ -101,12 +102,12 @@ class Desk:
         return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def _simulator(venue: str) -> VenueApp:
+def _simulator(venue: str, **beliefs: Any) -> VenueApp:
     if venue == "alpaca":
-        return AlpacaSimulator(requests_per_minute=None)
+        return AlpacaSimulator(requests_per_minute=None, **beliefs)
     if venue == "ccxt:kraken":
-        return KrakenSimulator(counter_max=None)
-    return OandaSimulator(fee_rate=Decimal("0.001")) if venue == "oanda" else BinanceSimulator()
+        return KrakenSimulator(counter_max=None, **beliefs)
+    return OandaSimulator(fee_rate=Decimal("0.001"), **beliefs) if venue == "oanda" else BinanceSimulator(**beliefs)
 
 
 @pytest.fixture

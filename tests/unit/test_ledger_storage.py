@@ -168,9 +168,12 @@ def test_a_newer_schema_is_refused(tmp_path):
 @pytest.mark.parametrize("field", ["venue", "environment", "account_id"])
 def test_another_accounts_ledger_is_refused(tmp_path, field):
     path = closed_book(tmp_path).path
+    before = path.read_bytes()
     other = {"venue": OWNER.venue, "environment": OWNER.environment, "account_id": OWNER.account_id, field: "other"}
-    with pytest.raises(ConfigurationError, match="belongs to"):
+    with pytest.raises(ConfigurationError, match=r"is that of .*, not of .*; put this account's own file back"):
         SqliteLedger.open(path, ManualClock(), LedgerIdentity(**other))
+
+    assert before == path.read_bytes()
 
 
 def test_a_directory_a_missing_file_and_an_existing_one_are_refused(tmp_path):

@@ -147,7 +147,7 @@ class OandaVenue:
         if reject is not None:
             return Found(report=mapping.rejected(reject))
         first = View(
-            source="GET /v3/accounts/{accountID}/transactions", said=f"no order of this id from {_since(reference) + 1} to {last}"
+            source="GET /v3/accounts/{accountID}/transactions", said=f"no order of this id after {_since(reference)}, up to {last}"
         )
         return NotSeen(views=(first, second), position=str(last))
 

@@ -255,7 +255,7 @@ def test_an_order_that_never_arrived_is_not_seen_and_the_views_say_where(open_de
     found = desk.venue.lookup(desk.reference(position=prepared.position))
 
     assert isinstance(found, NotSeen)
-    assert ["no order of this id from 4 to 5", "404 NO_SUCH_ORDER"] == [view.said for view in found.views]
+    assert ["no order of this id after 3, up to 5", "404 NO_SUCH_ORDER"] == [view.said for view in found.views]
     assert "5" == found.position
 
 
