@@ -35,9 +35,11 @@ IN_DOUBT = (
 )
 """What nobody knows the end of: unknown, or sent again while an earlier attempt is unknown. Reads no more than that, however many others."""
 IN_FLIGHT_ELSEWHERE = (
-    "SELECT i.client_order_id, i.intent_id, i.symbol, a.committed_at, a.session_id FROM attempts a JOIN intents i ON i.id = a.intent"
+    "SELECT i.client_order_id, i.intent_id, i.symbol, a.committed_at, a.session_id"
+    " FROM attempts a CROSS JOIN intents i ON i.id = a.intent"
     " WHERE a.outcome IS NULL AND a.session_id IS NOT ?1 AND (?2 IS NULL OR i.symbol = ?2) ORDER BY i.id"
 )
+"""What other sessions have sent and nobody has heard of. CROSS JOIN holds SQLite to beginning with these few."""
 _INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, parent_intent"
 
 
