@@ -309,7 +309,8 @@ class Submission:
         parts = self._parts
         if parts.unknown.holds == doubt.NOTHING or sending.order.reduce_only or sending.leaves_less:
             return None
-        found = parts.ledger.in_doubt(parts.unknown.place(sending.order.symbol))
+        place = parts.unknown.place(sending.order.symbol)
+        found = parts.ledger.in_doubt(place) or parts.ledger.abandoned(place, parts.is_dead)
         return doubt.decide(parts.unknown, sending.client_order_id, found, parts.clock.now())
 
     def _conclude(self, sending: Sending, request: OrderRequest, number: int, reply: Reply) -> ExecutionReport:

@@ -17,6 +17,7 @@ from logos_core.lifecycle import IntentState
 from logos_core.presets import Preset
 from logos_core.rails.doubt import ACCOUNT, INSTRUMENT
 from logos_core.records import Recorded
+from logos_core.recovery import is_abandoned
 from logos_core.values import lasted
 
 _WAITS = {
@@ -69,7 +70,8 @@ class Doubts:
 
     def _holds_back(self, recorded: Recorded) -> str:
         """Return what waits until an intent is settled."""
-        if recorded.state is not IntentState.UNKNOWN and len(recorded.attempts) < 2:  # noqa: PLR2004  it is on its first way
+        on_its_way = recorded.state is not IntentState.UNKNOWN and not is_abandoned(recorded, self.home.is_dead)
+        if on_its_way and len(recorded.attempts) < 2:  # noqa: PLR2004  it is on its first way
             return _NOTHING
         said = _AS_PRESET if self.preset is None else _WAITS.get(self.preset.unknown.holds, _NOTHING)
         return said.format(symbol=recorded.symbol)

@@ -1,7 +1,7 @@
 """What a ledger file says, without changing it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,12 @@ IN_DOUBT = (
     ") AND (?1 IS NULL OR symbol = ?1) ORDER BY id"
 )
 """What nobody knows the end of: unknown, or sent again while an earlier attempt is unknown. Reads no more than that, however many others."""
+IN_FLIGHT_ELSEWHERE = (
+    "SELECT i.client_order_id, i.intent_id, i.symbol, a.committed_at, a.session_id"
+    " FROM attempts a CROSS JOIN intents i ON i.id = a.intent"
+    " WHERE a.outcome IS NULL AND a.session_id IS NOT ?1 AND (?2 IS NULL OR i.symbol = ?2) ORDER BY i.id"
+)
+"""What other sessions have sent and nobody has heard of. CROSS JOIN holds SQLite to beginning with these few."""
 _INTENT = "id, client_order_id, strategy, intent_id, payload, symbol, state, request, created_at, updated_at, parent_intent"
 
 
@@ -205,6 +211,17 @@ class LedgerReader:
         return [
             Doubt(client_order_id=name, intent_id=intent_id, symbol=of, since=moment(since))
             for name, intent_id, of, since in self._at_once(IN_DOUBT, symbol)
+        ]
+
+    def abandoned(self, symbol: str | None, is_dead: Callable[[str], bool]) -> list[Doubt]:
+        """Return the intents that died in flight with their session, of one symbol or of all, the oldest first.
+
+        They are as unknown as those that recovery has called so. Asked where `in_doubt` is.
+        """
+        return [
+            Doubt(client_order_id=name, intent_id=intent_id, symbol=of, since=moment(since))
+            for name, intent_id, of, since, session_id in self._at_once(IN_FLIGHT_ELSEWHERE, self._session, symbol)
+            if is_dead(session_id)
         ]
 
     def _at_once(self, query: str, *bindings: Any) -> list[tuple[Any, ...]]:

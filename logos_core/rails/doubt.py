@@ -8,7 +8,8 @@ risk waits until the outcome is settled, by evidence or by a named person:
 * Nor is what can only reduce: an order that says so, and a replacement that leaves less of an order at the same prices.
 * Cancels and questions pass no rail at all.
 
-An attempt that a living session is about to hear of is in flight, not in doubt. One that was sent again is in doubt until it is known.
+An attempt that a living session is about to hear of is in flight, not in doubt; one that died with its session is in doubt, whether or not
+anybody has recovered it yet. One that was sent again is in doubt until it is known.
 """
 
 from collections.abc import Callable, Sequence

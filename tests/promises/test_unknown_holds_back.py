@@ -1,5 +1,7 @@
 """Beside an order of which nobody knows whether it exists nothing new is sent, at any venue; the venue's own record is the judge."""
 
+import time
+
 import pytest
 
 from logos_core import Order, OrderDeniedError, OutcomeUnknownError
@@ -59,6 +61,34 @@ def test_a_restart_forgets_no_doubt(desk):
         assert ["lost"] == [recorded.intent_id for recorded in adapter.ledger.unsettled() if recorded.state is S.UNKNOWN]
         with held():
             adapter.submit(resting(desk, "two"))
+
+
+DIES = """
+    import sys
+    from logos_core import Adapter, Order
+    adapter = Adapter.open(sys.argv[1])
+    adapter.submit(Order.limit(sys.argv[2], "buy", quantity=10, price=sys.argv[3], intent_id="lost"))
+"""
+
+
+@pytest.mark.parametrize("kind", [FaultKind.REQUEST_DROPPED, FaultKind.ANSWER_DROPPED])
+def test_what_a_session_died_over_holds_back_one_that_lives_before_anybody_recovers(desk, kind):
+    with desk.open(timeout_s=2.0, strategy="lives") as adapter:
+        desk.server.plan = FaultPlan([Fault(kind=kind, operation="submit")])
+        dies = desk.spawn(DIES, desk.symbol, desk.resting_price)
+        while not desk.sent():
+            time.sleep(0.01)
+        dies.kill()
+        dies.communicate(timeout=10)
+        desk.server.plan = FaultPlan()
+        with held() as caught:
+            adapter.submit(resting(desk, "two"))
+
+        assert "'lost'" in str(caught.value)
+        assert 1 == desk.sent()
+        adapter.recover()
+        if kind is FaultKind.ANSWER_DROPPED:
+            assert not adapter.submit(resting(desk, "two")).status.is_final
 
 
 def test_a_working_order_is_not_lost_to_a_replacement_that_would_be_denied(desk):

@@ -257,13 +257,20 @@ def test_an_attempt_that_was_not_sent_is_held_back_like_the_first(desk):
     assert S.NOT_SENT is recorded(session, "two").state
 
 
-def test_it_reads_what_is_unknown_and_not_what_is_over(book):
-    steps = [str(row[3]) for row in book.ledger._db.rows(f"EXPLAIN QUERY PLAN {reading.IN_DOUBT}", None)]
+@pytest.mark.parametrize(
+    ("query", "bindings", "indexes"),
+    [
+        (reading.IN_DOUBT, (None,), ("intents_unknown", "attempts_one_in_flight")),
+        (reading.IN_FLIGHT_ELSEWHERE, ("s1", None), ("attempts_one_in_flight",)),
+    ],
+)
+def test_it_reads_what_is_unknown_and_not_what_is_over(book, query, bindings, indexes):
+    steps = [str(row[3]) for row in book.ledger._db.rows(f"EXPLAIN QUERY PLAN {query}", *bindings)]
 
     assert [] == [
         step for step in steps if step.startswith("SCAN") and "intents_unknown" not in step and "one_in_flight" not in step
     ]
-    assert all(any(name in step for step in steps) for name in ("intents_unknown", "attempts_one_in_flight"))
+    assert all(any(name in step for step in steps) for name in indexes)
 
 
 def test_since_when_is_the_first_attempt_that_nobody_knows_the_end_of(desk, doubtful):
