@@ -115,7 +115,7 @@ class History:
     broken: list[str] = field(factory=list)
     deaths: int = 0
     processes: int = 0
-    events: tuple[Any, ...] = ()
+    books: oracle.Books = field(factory=oracle.Books)
     holds: str = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -220,7 +220,7 @@ class History:
             if self.scheduler.is_busy(process):
                 process.dies_at = process.seams + random.randint(1, 25)
             else:
-                self._remember_events()
+                self._remember()
                 process.die()
             self.deaths += 1
 
@@ -265,21 +265,28 @@ class History:
                 (client_order_id,),
             ).fetchall()
             beside = connection.execute(BESIDE, (client_order_id,)).fetchall()
+            latched = connection.execute("SELECT reason FROM latches WHERE released_at IS NULL").fetchall()
         finally:
             connection.close()
         if found != [(1,)]:
-            self.broken.append(f"{client_order_id} leaves, and {found[0][0]} attempts of it are in flight on record")
+            self._broke("recorded before it left", client_order_id, f"{found[0][0]} attempts of it are in flight on record")
         if beside and self.holds == INSTRUMENT:
-            self.broken.append(f"{client_order_id} leaves for the first time while {beside[0][0]} is unknown")
-        if self.home.halts():
-            self.broken.append(f"{client_order_id} leaves while {', '.join(self.home.halts())} is halted")
+            self._broke(
+                "what is under way is counted", client_order_id, f"leaves for the first time while {beside[0][0]} is unknown"
+            )
+        for stopped in (*self.home.halts(), *(f"a latch ({reason})" for (reason,) in latched)):
+            self._broke("nothing leaves while stopped", client_order_id, f"leaves although there is {stopped}")
 
-    def _remember_events(self) -> None:
+    def _broke(self, rule: str, subject: str, said: str) -> None:
+        self.broken.append(str(oracle.Finding(rule, subject, said)))
+
+    def _remember(self) -> None:
+        """Hold what is on record against what was when it was last looked at."""
         path = self.path
         if path is not None:
-            events = oracle.read(path).events
-            self.broken += map(str, oracle.lost(self.events, events))
-            self.events = events
+            books = oracle.read(path)
+            self.broken += map(str, oracle.vanished(self.books, books))
+            self.books = books
 
     def _heal(self) -> int:
         """Let everything work again, find out what became of everything, and compare; return how many stay unknown for good."""
@@ -288,7 +295,7 @@ class History:
         for session in self.sessions:
             session.process.die()
         self.scheduler.pause("everything arrives", ENOUGH_S)
-        self._remember_events()
+        self._remember()
         self.home.resume(EVERYTHING)
         session = open_session(self.folder, self.world, Process("healer"), self.holds)
         adapter = session.adapter
@@ -301,7 +308,7 @@ class History:
         report = adapter.reconcile()
         for name in ("missing_remote", "untracked_remote", "different", "duplicates", "overfilled"):
             self.broken += [f"reconciliation: {name}: {found}" for found in getattr(report, name)]
-        self._remember_events()
+        self._remember()
         path = self.path
         assert path is not None, "a session was open"
         books = oracle.read(path)

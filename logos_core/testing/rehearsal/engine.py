@@ -23,7 +23,7 @@ from logos_core.clock import Clock, SystemClock
 from logos_core.testing.faults import FaultKind
 from logos_core.testing.rehearsal import oracle
 from logos_core.testing.rehearsal.admin import Admin
-from logos_core.testing.rehearsal.presets import CREDENTIAL, Rehearsable
+from logos_core.testing.rehearsal.presets import CANARY, CREDENTIAL, Rehearsable
 from logos_core.testing.rehearsal.processes import Child, Children
 from logos_core.testing.rehearsal.scenario import Scenario, compose, may_be_asked_again
 
@@ -148,7 +148,7 @@ class _Play:
         return self._rehearsed({}, Counter(), broken)
 
     def _start(self, name: str, arguments: list[str], log: str | None = None) -> Child:
-        environ = {CREDENTIAL: "rehearsal", **os.environ, "PYTHONUNBUFFERED": "1"}
+        environ = {**os.environ, CREDENTIAL: CANARY, "PYTHONUNBUFFERED": "1"}
         module = f"logos_core.testing.rehearsal.{name}"
         return self.children.start([module, *arguments], self.folder / f"{log or name}.log", environ)
 
@@ -225,7 +225,12 @@ class _Play:
         ledger = next(said["ledger"] for said in self.said if said["event"] == "done")
         books = oracle.read(Path(ledger))
         last_words = {said["intent"]: said["outcome"] for said in self.said if said["event"] == "submitted"}
-        findings = [*oracle.compare(orders, wire, books), *oracle.told(last_words, orders, books)]
+        findings = [
+            *oracle.compare(orders, wire, books),
+            *oracle.told(last_words, orders, books),
+            *oracle.left_behind(self.folder / "sessions", self.folder / "home" / "spool", books),
+            *oracle.leaks([CANARY], [self.folder]),
+        ]
         faults = Counter(entry["fault"] for entry in wire if entry["fault"] is not None and entry["operation"] == "submit")
         broken = [*map(str, findings), *self._undone(faults, books)]
         figures = {**oracle.figures(books), **self._counted(orders, wire)}
