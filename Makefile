@@ -3,6 +3,7 @@
 PYTHON ?= python3
 N ?= 60
 SEEDS ?= 200
+K ?= 3
 EVENTS ?= 10000
 COUNT ?= 2000
 RUNS ?= 2000
@@ -22,7 +23,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint docs format rehearse wire kills histories mutants power races streams bench platforms spec-check wheels clean
+.PHONY: help setup test lint docs format rehearse wire kills histories matrix mutants power races streams bench platforms spec-check wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,9 @@ kills: $(STAMP)  ## kill processes at least N times in the middle of an order, a
 
 histories: $(STAMP)  ## play COUNT seeded histories of several processes on an unreliable network (COUNT=2000)
 	$(BIN)/python -m campaign.histories --count $(COUNT) --shrink
+
+matrix: $(STAMP)  ## stop every operation at every crash point with every fault, K times each (K=3)
+	$(BIN)/python -m campaign.matrix --seeds $(K)
 
 power: $(STAMP)  ## cut the power and fail the disk RUNS times in the midst of orders, and see what is left (RUNS=2000)
 	$(BIN)/python -m campaign.power --runs $(RUNS)

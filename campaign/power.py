@@ -27,9 +27,9 @@ import stamina.instrumentation
 from attrs import define, field, frozen
 
 from campaign.folders import Folders
-from campaign.histories import WORDS
-from campaign.network import as_held
+from campaign.scene import WORDS
 from campaign.storage import Disk, Fate, Plan, PowerCut, Trouble
+from campaign.world import as_held
 from logos_core.adapter import Adapter
 from logos_core.capabilities import Capabilities, Uniqueness
 from logos_core.clock import ManualClock
