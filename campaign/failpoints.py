@@ -205,7 +205,7 @@ FAILPOINTS: tuple[Failpoint, ...] = (
            f"{_HOME}.register", simulated=False),
     _point("L12", "after-the-registry", "the host remembers how far the ledger has come", _A, f"{_HOME}.register", "open close",
            simulated=False),
-    *_commit(13, "burial", "that a session had died", f"{_LEDGER}.bury", "open"),
+    *_commit(13, "burial", "that a session had died", f"{_LEDGER}.bury", "recover"),
     *_commit(15, "recovery", "what recovery found out", _RECOVERY, "recover"),
     _point("L17", "before-the-run-folder", "everything is recovered, and the session leaves no evidence yet", _B,
            "logos_core.runs:RunFolder.write", "open", "logos_core.session:_compose", simulated=False),
@@ -249,7 +249,7 @@ FAILPOINTS: tuple[Failpoint, ...] = (
     _point("L56", "before-the-seal", "the run folder is written, and not sealed", _B, "logos_core.runs:RunFolder.seal", "close",
            simulated=False),
     _point("L57", "mid-closing-checkpoint", "the last connection to the ledger folds its log in", _B,
-           "campaign.failpoints:CheckpointedFile.xWrite", "close", f"{_CONNECTION}.close", simulated=False, needs=checkpointing),
+           "campaign.failpoints:CheckpointedFile.xWrite", "checkpoint", f"{_CONNECTION}.close", simulated=False, needs=checkpointing),
 
     # What stops orders, and what lets them go on.
     _point("L58", "latched-here-only", "the session is latched, and those after it are not", _B, f"{_HOME}.halt", "latch",
