@@ -16,7 +16,7 @@ from logos_core.testing.scripted import ScriptedError
 
 LATE_S = 25.0
 """How long a request may be on its way at most."""
-REVOKED_S = 20.0
+REVOKED_S = 6.0
 """How long a key may be refused at most."""
 ANYWHERE = ("clock set", "key revoked")
 """What may go wrong with the first request as with the last: the host's clock jumps, the key is refused for a while."""

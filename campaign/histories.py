@@ -121,7 +121,8 @@ class History(Scene):
 
     def _do_replace(self, random: Random) -> None:
         name = f"r{len(self.replacements)}"
-        original = random.choice([*self.orders, *self.replacements])
+        resting = [placed for placed, order in self.orders.items() if order.price and self.words.get(placed) == "placed"]
+        original = random.choice(resting[-1:] or [*self.orders, *self.replacements])
         changes = {"quantity": Decimal(random.randint(1, 12)) / 1000}
         if random.random() < 0.5:
             changes["price"] = PRICE + random.randint(-5, 5)
@@ -234,7 +235,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"seed {seed}: {'; '.join(told.broken)}", flush=True)
             if chosen.shrink:
                 print("   ", *shrink(seed), sep="\n    ", flush=True)
-    print(json.dumps({"histories": chosen.count, "distinct": len(traces), "faults": sum(faults.values()), **counts}))
+    figures = {"histories": chosen.count, "distinct": len(traces), "faults": sum(faults.values()), **counts}
+    print(json.dumps({**figures, "by_fault": dict(sorted(faults.items()))}))
     return 1 if counts["broken"] else 0
 
 

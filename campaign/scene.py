@@ -30,11 +30,15 @@ from logos_core.testing import replacing, scripted
 from logos_core.testing.rehearsal import oracle
 
 IN_FLIGHT = "SELECT count(*) FROM attempts a JOIN intents i ON i.id = a.intent WHERE i.client_order_id = ? AND a.outcome IS NULL"
-BESIDE = (
-    "SELECT u.client_order_id FROM intents i JOIN intents u ON u.symbol = i.symbol AND u.id <> i.id AND u.state = 'unknown'"
-    " WHERE i.client_order_id = ? AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.intent = i.id AND a.outcome IN ('unknown', 'absent'))"
-)
-"""What is unknown on the instrument of an order that leaves, unless that was in doubt itself."""
+BESIDE = """
+SELECT u.client_order_id FROM intents i JOIN intents u ON u.symbol = i.symbol AND u.id <> i.id AND u.state = 'unknown'
+LEFT JOIN intents o ON o.id = i.parent_intent AND json_extract(i.request, '$.in_place_of') IS NOT NULL
+  AND json_extract(i.request, '$.price') IS json_extract(o.request, '$.price')
+  AND CAST(json_extract(i.request, '$.quantity') AS REAL) <= CAST(json_extract(o.request, '$.quantity') AS REAL)
+WHERE i.client_order_id = ? AND o.id IS NULL
+  AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.intent = i.id AND a.outcome IN ('unknown', 'absent'))
+"""
+"""What is unknown on the instrument of an order that leaves, unless that was in doubt itself, or can only make less of another one."""
 ENOUGH_S = 200.0
 """After so long, whatever was on its way has arrived and is shown."""
 OPENS, OPENS_AGAIN_S = 8, 4.0

@@ -6,8 +6,10 @@ from decimal import Decimal
 import pytest
 
 from campaign import histories
+from campaign.faults import FAULTS
 from campaign.histories import Step, play, script, shrink
 from logos_core import replacing, resolution, submission
+from logos_core.hookspecs import Operation
 from logos_core.ledger import reported
 from logos_core.rails import absence, doubt, kill_switch
 
@@ -20,6 +22,10 @@ def test_a_slice_of_histories_leaves_the_promise_whole():
     assert {} == {seed: found.broken for seed, found in enumerate(told) if found.broken}
     assert SLICE == len({found.trace for found in told})
     assert 10 * SLICE < sum(sum(found.faults.values()) for found in told)
+    usual = [request for request in FAULTS if request is not Operation.REPLACE]  # two of the venues make it, and not of every order
+    assert {f"{request.value}: {fault}" for request in usual for fault in FAULTS[request]} <= {
+        fault for found in told for fault in found.faults
+    }
     assert SLICE < sum(found.deaths for found in told)
 
 

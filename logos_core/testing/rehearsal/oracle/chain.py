@@ -4,8 +4,9 @@ Each session has a chain: an event's hash is SHA-256 of the hash before it and o
 A session that closes says how far every chain had come; that must be so.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from typing import Any
 
 from logos_core.testing.rehearsal.oracle.books import Books, Event, Row
 from logos_core.testing.rehearsal.oracle.invariants import Finding
@@ -38,11 +39,19 @@ def _checkpoint(event: Event, heads: dict[str, tuple[int, bytes]], grown: dict[s
         yield Finding(VERIFY, f"event {event.sequence}", "the checkpoint does not say how far the chains had come")
 
 
-def lost(before: Sequence[Event], after: Sequence[Event]) -> list[Finding]:
-    """Return the events that were there before and are not, byte for byte, after."""
-    later = {event.sequence: event for event in after}
-    gone = [event for event in before if later.get(event.sequence) != event]
+def lost(before: Iterable[Any], after: Iterable[Event]) -> list[Finding]:
+    """Return the events that were there before and are not, byte for byte, after.
+
+    Args:
+        before: as they were read then, by whatever code; only what an event says of itself is compared.
+    """
+    later = {event.sequence: _stored(event) for event in after}
+    gone = [event for event in before if later.get(event.sequence) != _stored(event)]
     return [Finding("no event is lost", f"event {event.sequence}", "is gone or changed") for event in gone]
+
+
+def _stored(event: Any) -> tuple[Any, ...]:
+    return event.session_id, event.number, event.kind, event.body, event.previous, event.hash
 
 
 def vanished(before: Books, after: Books) -> list[Finding]:
