@@ -52,7 +52,8 @@ class Failpoint:
         side: on which side of that call.
         inside: it counts only while this other call of the same thread is under way; None if it always does.
         operations: what a process does when it meets it; see `campaign.kills` and the tests of the failpoints.
-        simulated: whether it exists in simulated processes, which have no HTTP and compose their sessions themselves.
+        simulated: whether the simulated processes of `campaign.histories` meet it: they have no HTTP, compose their sessions themselves, end
+            none of them by closing it, and latch only what is broken.
         needs: what must be around it while it is armed.
     """
 
@@ -193,7 +194,7 @@ FAILPOINTS: tuple[Failpoint, ...] = (
            "logos_core.ledger.migrations:bring_up_to_date", simulated=False),
 
     # Opening a session.
-    *_commit(1, "creation", "a new ledger", f"{_LEDGER}.create", "first"),
+    *_commit(1, "creation", "a new ledger", f"{_LEDGER}.create", "first", simulated=False),
     _point("L03", "session-lock-held", "the session's lock is held, and the ledger has never heard of it", _A,
            f"{_HOME}.hold_session", "open"),
     *_commit(4, "session-begun", "the session's first event", f"{_LEDGER}.begin_session", "open"),
@@ -241,7 +242,7 @@ FAILPOINTS: tuple[Failpoint, ...] = (
     # Reconciling, and ending a session.
     _point("L49", "before-a-snapshot", "the venue is about to be asked for everything", _B, f"{_VENUE}.reconcile", "open reconcile"),
     *_commit(50, "reconciled", "how a reconciliation ended", f"{_ADAPTER}._concluded", "reconcile"),
-    *_commit(52, "session-ended", "the session's last event", f"{_LEDGER}.end_session", "close"),
+    *_commit(52, "session-ended", "the session's last event", f"{_LEDGER}.end_session", "close", simulated=False),
     _point("L54", "before-the-lock-goes", "the session has ended on record, and its lock is still there", _B,
            f"{_HOME}.forget_session", "close", simulated=False),
     _point("L55", "before-the-evidence", "the session has ended, and its run folder is not written", _B,
@@ -253,8 +254,8 @@ FAILPOINTS: tuple[Failpoint, ...] = (
 
     # What stops orders, and what lets them go on.
     _point("L58", "latched-here-only", "the session is latched, and those after it are not", _B, f"{_HOME}.halt", "latch",
-           "logos_core.rails.kill_switch:KillSwitch.latch"),
-    *_commit(59, "latch", "a latch", f"{_TRANSACTIONS}.latch", "latch-on-record"),
+           "logos_core.rails.kill_switch:KillSwitch.latch", simulated=False),
+    *_commit(59, "latch", "a latch", f"{_TRANSACTIONS}.latch", "latch-on-record", simulated=False),
     *_commit(61, "release", "that a latch is released", f"{_TRANSACTIONS}.release", "resume", simulated=False),
     *_commit(63, "word-of-a-person", "that a person closed an unknown outcome", f"{_LEDGER}.close_by_person", "word", simulated=False),
 

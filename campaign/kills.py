@@ -210,12 +210,12 @@ class Process:
         """Kill it."""
         os.kill(self.pid, signal.SIGKILL)
 
-    def hears(self, word: str) -> bool:
-        """Wait until it says something that begins so; say whether it did."""
-        while not any(line.startswith(word) for line in self._lines()):
+    def hears(self, word: str) -> str | None:
+        """Wait until it says something of one kind; return what, or None if it ended before."""
+        while not (found := [line for line in self._lines() if line.partition(" ")[0] == word]):
             if not self._listen(HANGS_S):
-                return False
-        return True
+                return None
+        return found[0].partition(" ")[2]
 
     def ended(self, within_s: float = HANGS_S) -> Ended:
         """Wait for its end."""
@@ -274,11 +274,11 @@ def simulator(venue: str) -> Iterator[str]:
 
     process = Process(serve)
     os.close(until)
-    os.set_inheritable(open_end, False)
     try:
-        if not process.hears("url"):
-            raise RuntimeError(f"the simulator of {venue} does not start: {process.ended().said}")
-        yield next(line for line in process._lines() if line.startswith("url")).partition(" ")[2]
+        url = process.hears("url")
+        if url is None:
+            raise RuntimeError(f"the simulator of {venue} does not start")
+        yield url
     finally:
         os.close(open_end)
         process.kill()
@@ -420,7 +420,7 @@ class Batch:
 
     def _killed(self, plan: Plan, name: str) -> Ended:
         process = Process(lambda tell: live(self.lane, plan.operation, name, plan.death, plan.fault, tell))
-        if plan.death.after_s is not None and process.hears("begun"):
+        if plan.death.after_s is not None and process.hears("begun") is not None:
             time.sleep(plan.death.after_s * self._usual_s[plan.operation])
             process.kill()
         return process.ended()
@@ -656,6 +656,8 @@ def campaign(
             queue.put(job)
         for found in _gathered(pipes):
             total.add(found)
+            for said in found.broken:
+                say(f"BROKEN {said}")
             say(f"{total.cycles} of {cycles} killed, {total.judged} times judged, {len(total.broken)} broken")
         for process in multiprocessing.active_children():
             process.join()
@@ -697,8 +699,6 @@ def main(arguments: list[str] | None = None) -> int:
         given.cycles, given.seed, first=given.first, names=given.venues, lanes=given.lanes,
         say=lambda line: print(f"{time.monotonic() - begun_s:6.0f} s  {line}", flush=True),
     )  # fmt: skip
-    for said in found.broken:
-        print(f"BROKEN {said}")
     print(json.dumps({**found.told(), "seed": given.seed, "seconds": round(time.monotonic() - begun_s)}))
     return 1 if found.broken else 0
 

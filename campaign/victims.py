@@ -5,7 +5,9 @@ operator would; makes ready what its operation needs; begins; and from there on 
 so that it outlives it.
 """
 
+import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -17,7 +19,6 @@ from typing import Any
 
 from attrs import frozen
 
-import logos_core
 from campaign.failpoints import Failpoint, armed, kill
 from logos_core.adapter import Adapter
 from logos_core.cli import resuming
@@ -41,11 +42,8 @@ TRIES = 5
 REPLACEMENT = ".r"
 """The end of the name of an intent that takes another's place."""
 ENVIRON = {**os.environ, CREDENTIAL: "kills"}
-ROOTS = (
-    os.path.dirname(logos_core.__file__) + os.sep,
-    *(os.sep + name + os.sep for name in ("logos_alpaca", "logos_ccxt", "logos_oanda")),
-)
-TESTING = (os.sep + "testing" + os.sep, os.sep + "simulator" + os.sep)
+_OURS = re.compile(r".*[/\\](logos_\w+[/\\](?!.*(?:testing|simulator)[/\\]).*)")
+"""The file of a line of the product: of the core or a plugin, and of no simulator or test double."""
 
 
 @frozen(kw_only=True)
@@ -106,20 +104,22 @@ class Lines:
         sys.settrace(self._enter)
 
     def _enter(self, frame: FrameType, _event: str, _argument: Any) -> Any:
-        name = frame.f_code.co_filename
-        return self._line if _is_ours(name) else None
+        return self._line if _place(frame.f_code.co_filename) else None
 
     def _line(self, frame: FrameType, event: str, _argument: Any) -> Any:
         if event == "line":
             self.count += 1
             if self.count == self._deadly:
-                self._tell(f"line {os.sep.join(frame.f_code.co_filename.split(os.sep)[-3:])}:{frame.f_lineno}")
+                self._tell(f"line {_place(frame.f_code.co_filename)}:{frame.f_lineno}")
                 kill()
         return self._line
 
 
-def _is_ours(name: str) -> bool:
-    return any(root in name for root in ROOTS) and not any(part in name for part in TESTING)
+@functools.cache
+def _place(filename: str) -> str | None:
+    """Return where in the product a file is, or None."""
+    found = _OURS.fullmatch(filename)
+    return found[1] if found else None
 
 
 # -------------------------------------------------------------------------------------------------------------- the victim
@@ -192,7 +192,7 @@ class Victim:
             for recorded in self.adapter.ledger.unsettled():
                 assert recorded.intent_id is not None, "every intent here has a name"
                 may_help = self.lane.asks_again or Random(recorded.client_order_id).random() < 0.25
-                if not may_help or self.decide(recorded.intent_id) == "unknown" and tried:
+                if not may_help or (self.decide(recorded.intent_id) == "unknown" and tried):
                     self.close_by_word(recorded)
 
     def close_by_word(self, recorded: Recorded) -> None:
