@@ -56,7 +56,10 @@ ASKED_IN_RECOVERY = (Operation.IDENTIFY, Operation.LOOKUP, Operation.RECONCILE)
 RECOVERED_FROM = {Operation.SUBMIT: "answer-understood", Operation.REPLACE: "replace-answer-read", Operation.CANCEL: "cancel-answer-read",
                   Operation.RECONCILE: "before-a-snapshot"}  # fmt: skip
 """Where a process ends so that others have to recover from it: its request is answered, and nothing of that recorded."""
-RECOVERY_POINTS = tuple(point for point in FAILPOINTS if point.simulated and point.operations & RECOVERY)
+MET_HERE_ONLY = frozenset({"L01", "L02", "L52", "L53", "L58", "L59", "L60"})
+"""The points that simulated sessions meet here and not in the histories: these make their ledger, are closed, and are latched."""
+POINTS = tuple(point for point in FAILPOINTS if point.simulated or point.number in MET_HERE_ONLY)
+RECOVERY_POINTS = tuple(point for point in POINTS if point.operations & RECOVERY)
 
 
 @frozen(kw_only=True)
@@ -126,10 +129,10 @@ def generated() -> list[Cell]:
     """Return every cell, possible or not."""
     found = []
     for deed in DEEDS:
-        for point in FAILPOINTS:
+        for point in POINTS:
             own = bool(point.operations & deed.kinds)
             after = deed.is_recovered_from and bool(point.operations & RECOVERY)
-            if not point.simulated or not (own or after):
+            if not (own or after):
                 continue
             requests = deed.requests if own else (*deed.requests, *ASKED_IN_RECOVERY)
             found.append(Cell(deed=deed, failpoint=point))

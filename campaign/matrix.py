@@ -183,8 +183,6 @@ class Play:
         scene.scheduler.pause("in between", self.random.choice((0.0, 1.0, 40.0)))
         if self.is_met and not scene.world.faults.is_forced() and self.random.random() < 0.3:
             scene.world.move()
-        if scene.path is not None and not scene.is_born():
-            scene.path.unlink()  # as the session says that finds it
         scene.remember()
 
     # ------------------------------------------------------------------------------------------------------ what is done

@@ -104,10 +104,6 @@ class Scene:
         """The ledger's file, once there is one."""
         return next(iter((self.folder / "home" / "ledgers").glob("*.sqlite3")), None)
 
-    def is_born(self) -> bool:
-        """Say whether there is a ledger, and its creation was finished."""
-        return self.path is not None and bool(self._ask("SELECT 1 FROM sqlite_master WHERE name = 'meta'"))
-
     def living(self) -> list[Session]:
         """Return the sessions whose processes live."""
         return [session for session in self.sessions if not session.process.dead]
@@ -172,7 +168,7 @@ class Scene:
     def remember(self) -> None:
         """Hold what is on record against what was when it was last looked at."""
         path = self.path
-        if path is not None:
+        if path is not None and self._ask("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):  # else it was never finished
             books = oracle.read(path)
             self.broken += map(str, oracle.vanished(self.books, books))
             self.books = books
