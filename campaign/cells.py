@@ -113,6 +113,10 @@ IMPOSSIBLE: tuple[tuple[str, Callable[[Cell], bool]], ...] = (
         lambda cell: cell.failpoint.name == "replaced-unseen" and cell.fault in NOT_TAKEN,
     ),
     (
+        "the replacement comes late, and it is chance whether anybody still asks which order stands",
+        lambda cell: cell.failpoint.name == "replaced-unseen" and cell.fault in LATE,
+    ),
+    (
         "the cancel comes too late for whoever waits for the order's end",
         lambda cell: cell.failpoint.name == "between-two-orders" and cell.request is Operation.CANCEL and cell.fault in LATE,
     ),
