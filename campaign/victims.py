@@ -20,14 +20,16 @@ from typing import Any
 from attrs import frozen
 
 from campaign.failpoints import Failpoint, armed, kill
+from campaign.processes import Tell
 from logos_core.adapter import Adapter
 from logos_core.cli import resuming
 from logos_core.clock import SystemClock
-from logos_core.errors import LogosError
+from logos_core.errors import LogosError, OrderDeniedError, OrderNotPlacedError, OrderRejectedError
 from logos_core.home import EVERYTHING, Home
 from logos_core.hookspecs import NotSeen
 from logos_core.orders import Order, Replacement
 from logos_core.records import Recorded
+from logos_core.replacing import ReplaceEnding
 from logos_core.reports import ExecutionReport
 from logos_core.testing.exchange import SimulatedInstrument
 from logos_core.testing.rehearsal.admin import Admin
@@ -41,6 +43,9 @@ OPERATOR = "the operator of the kills"
 TRIES = 5
 REPLACEMENT = ".r"
 """The end of the name of an intent that takes another's place."""
+REFUSED = {OrderDeniedError: "denied", OrderRejectedError: "rejected", OrderNotPlacedError: "not placed", LookupError: "denied"}
+NO_ORDER = frozenset({*REFUSED.values(), ReplaceEnding.ORIGINAL_STANDS.value, ReplaceEnding.GONE_NOT_REPLACED.value})
+"""What a caller is told of an intent that has no order."""
 ENVIRON = {**os.environ, CREDENTIAL: "kills"}
 _OURS = re.compile(r".*[/\\](logos_\w+[/\\](?!.*(?:testing|simulator)[/\\]).*)")
 """The file of a line of the product: of the core or a plugin, and of no simulator or test double."""
@@ -76,15 +81,13 @@ class Death:
 
     Attributes:
         kind: what `Figures` counts it as.
-        failpoint: where; None where it is not a point.
+        failpoint: where; None where it is not at a point.
         number: how often the failpoint is met until then, or how many lines are run.
-        after_s: after how long whoever started it kills it, counted from its beginning; None if it dies by its own hand, or not.
     """
 
     kind: str
     failpoint: Failpoint | None = None
     number: int = 1
-    after_s: float | None = None
 
 
 LIVES = Death(kind="lives")
@@ -94,7 +97,7 @@ AT_A_POINT, AT_A_LINE, FROM_OUTSIDE, COLD = "failpoint", "line", "outside", "col
 class Lines:
     """Counts the lines of the product that this thread runs, and ends the process at one of them."""
 
-    def __init__(self, deadly: int | None, tell: Callable[[str], None]) -> None:
+    def __init__(self, deadly: int | None, tell: Tell) -> None:
         self.count = 0
         self._deadly = deadly
         self._tell = tell
@@ -128,7 +131,7 @@ def _place(filename: str) -> str | None:
 class Victim:
     """One process, from its fork to its death."""
 
-    def __init__(self, lane: Lane, death: Death, fault: Mapping[str, Any] | None, tell: Callable[[str], None]) -> None:
+    def __init__(self, lane: Lane, death: Death, fault: Mapping[str, Any] | None, tell: Tell) -> None:
         self.lane = lane
         self._death = death
         self._fault = fault
@@ -216,7 +219,7 @@ class Victim:
         try:
             return self.adapter.replace(name.removesuffix(REPLACEMENT), intent_id=name, **self.changes(name)).ending.value
         except (LogosError, LookupError) as error:
-            return "unknown" if type(error).__name__ == "OutcomeUnknownError" else type(error).__name__
+            return REFUSED.get(type(error), "unknown")
 
     def order(self, name: str) -> Order:
         """Return the order that an intent's name stands for: always the same."""
@@ -406,7 +409,7 @@ AFTER_A_DEATH = frozenset({"recover", "word"})
 """What needs that the victim before has left an attempt in flight."""
 
 
-def live(lane: Lane, operation: str, name: str, death: Death, fault: Mapping[str, Any] | None, tell: Callable[[str], None]) -> None:
+def live(lane: Lane, operation: str, name: str, death: Death, fault: Mapping[str, Any] | None, tell: Tell) -> None:
     """Be a victim."""
     victim = Victim(lane, death, fault, tell)
     OPERATIONS[operation](victim, name)
