@@ -89,7 +89,7 @@ ALL_TRADED = {"filled first", "filled instead"}
 
 def _has_nothing_to_find(cell: Cell) -> bool:
     cancels = cell.deed.name == "cancel" or (cell.deed.name == "anew" and cell.request is Operation.CANCEL)
-    return cancels and not cell.is_own and "recover" in cell.failpoint.operations
+    return cancels and cell.failpoint.inside == "logos_core.recovery:settle_one"
 
 
 def _is_never_in_doubt(cell: Cell) -> bool:
