@@ -197,10 +197,12 @@ def test_every_failpoint_that_is_said_to_be_simulated_is_met_in_histories():
     with ExitStack() as arms:
         for failpoint in simulated:
             arms.enter_context(armed(failpoint, lambda number=failpoint.number: met.update([number])))
-        broken = [play(seed).broken for seed in range(24)]
+        broken: list[tuple[str, ...]] = []
+        while len(met) < len(simulated) and len(broken) < 80:
+            broken.append(play(len(broken)).broken)
 
     assert {failpoint.number for failpoint in simulated} == met.keys()
-    assert [()] * 24 == broken
+    assert not any(broken)
 
 
 def killed(act):
