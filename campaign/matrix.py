@@ -277,13 +277,13 @@ def play(cell: Cell, seed: int, turn: int) -> Played:
     Args:
         turn: which of the venues, and which points the recoveries end at.
     """
-    name = f"{cell}, {seed}"
+    name, profiles = f"{cell}, {seed}", cell.deed.profiles
     with scratch() as folder:
         scene = Scene(
-            profile=cell.deed.profiles[turn % len(cell.deed.profiles)],
+            profile=profiles[turn % len(profiles)],
             seed=name,
             folder=folder,
-            holds=INSTRUMENT if turn % 2 else NOTHING,
+            holds=INSTRUMENT if turn // len(profiles) % 2 else NOTHING,
         )
         return Play(cell=cell, scene=scene, random=Random(name), turn=turn).run()
 
