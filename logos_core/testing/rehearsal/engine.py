@@ -16,10 +16,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from logos_core import venues
 from logos_core.clock import Clock, SystemClock
+from logos_core.rails.doubt import NOTHING
 from logos_core.testing.faults import FaultKind
 from logos_core.testing.rehearsal import oracle
 from logos_core.testing.rehearsal.admin import Admin
@@ -135,7 +136,9 @@ class _Play:
         self._tell("simulator", url=admin.url, pid=simulator.pid)
         admin.plan(self.scenario.plan)
         preset = self.folder / "preset.toml"
-        preset.write_text(self.preset.text(admin.url, self.folder / "sessions", TIMEOUT_S))
+        # Each order is to meet its own fault, and not to wait for what the one before it leaves unknown.
+        free = evolve(self.preset, body={**self.preset.body, "unknown": {"holds": NOTHING}})
+        preset.write_text(free.text(admin.url, self.folder / "sessions", TIMEOUT_S))
         for number, nth in enumerate(self.scenario.kills, 1):
             self._trade_and_be_killed(admin, number, nth)
             self._go_on_without(admin)
