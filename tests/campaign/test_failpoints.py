@@ -177,6 +177,7 @@ def alpaca(tmp_path_factory):
     return preset
 
 
+@pytest.mark.timeout(300)
 def test_a_real_process_dies_at_each_failpoint_and_nothing_breaks(alpaca):
     plans = [at_point(failpoint, Random(failpoint.name)) for failpoint in points(alpaca, overlaps=True)]
     jobs = [Job(preset=alpaca, name=f"every.{lane}", plans=new_accounts_first(plans[lane::6]), overlaps=True) for lane in range(6)]
