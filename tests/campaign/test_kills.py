@@ -196,7 +196,7 @@ def test_only_lines_of_the_product_count_and_the_deadly_one_is_told_before_it_is
     assert ended.is_killed
     assert ["0"] == ended.words("counted")
     assert [] == ended.words("outlived")
-    assert re.fullmatch(r"logos_core/values\.py:\d+", *ended.words("line"))
+    assert re.fullmatch(r"logos_core/values\.py:\d+", ended.words("line")[0])
 
 
 @pytest.mark.parametrize("arguments", [["--cycles", "0"], ["--lanes", "0"], ["--first", "-1"], ["nowhere"], ["--cycles", "many"]])
