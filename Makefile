@@ -1,7 +1,7 @@
 # The one front door. Needs Python 3.11 or newer, git and make; everything else goes into .venv.
 
 PYTHON ?= python3
-N ?= 60
+N ?= 2000
 SEEDS ?= 200
 K ?= 3
 EVENTS ?= 10000
@@ -53,8 +53,8 @@ rehearse: $(STAMP)  ## run a whole guarded session per venue on its simulator, k
 wire: $(STAMP)  ## count the requests that really leave, per order and per fault
 	$(BIN)/python -m benchmarks.wire
 
-kills: $(STAMP)  ## kill processes at least N times in the middle of an order, and compare the books (N=60)
-	$(BIN)/python -m benchmarks.kills --minimum $(N)
+kills: $(STAMP)  ## kill N real processes at each failpoint, at any line and from outside, and compare the books (N=2000)
+	$(BIN)/python -m campaign.kills --cycles $(N)
 
 histories: $(STAMP)  ## play COUNT seeded histories of several processes on an unreliable network (COUNT=2000)
 	$(BIN)/python -m campaign.histories --count $(COUNT) --shrink

@@ -12,15 +12,17 @@ from pathlib import Path
 
 from attrs import frozen
 
+from logos_core.errors import LogosError
 from logos_core.testing.rehearsal.simulator import application
 from logos_core.testing.server import LoopbackServer
 
-HANGS_S = 90.0
+HANGS_S = 180.0
 """How long a process may take; a recovery may have to wait for a venue's visibility lag a few times."""
 HOLD_S = 3.0
 
 Tell = Callable[[str], None]
-"""Says a line to whoever started the process, at once. Its first word is the kind."""
+"""Says a line to whoever started the process, at once. Its first word is the kind: `stumbled` of an error that the product knows, `error`
+of any other."""
 Act = Callable[[Tell], None]
 
 
@@ -90,6 +92,8 @@ def _be(act: Act, writing: int) -> None:
 
     try:
         act(tell)
+    except LogosError as error:
+        tell(f"stumbled {type(error).__name__} {error}"[:2_000])
     except BaseException as error:  # noqa: BLE001  whatever it is, whoever waits must be told
         where = traceback.extract_tb(error.__traceback__)[-1]
         tell(f"error {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"[:2_000])

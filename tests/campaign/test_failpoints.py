@@ -139,7 +139,8 @@ def test_a_process_is_stopped_on_the_side_that_is_named(side, rung):
 
 @pytest.mark.parametrize("side", list(Side))
 def test_a_process_that_is_not_to_be_stopped_goes_on_as_if_nothing_were_there(side):
-    bell, met = Bell(), Counter()
+    bell = Bell()
+    met: Counter[str] = Counter()
     with armed(at(side), lambda: met.update("x"), nth=2):
         told = [bell.ring(b"abc"), bell.ring(b"def"), bell.ring(b"ghi")]
 
@@ -148,7 +149,8 @@ def test_a_process_that_is_not_to_be_stopped_goes_on_as_if_nothing_were_there(si
 
 
 def test_a_point_inside_another_call_counts_only_there_and_in_that_thread():
-    bell, met = Bell(), Counter()
+    bell = Bell()
+    met: Counter[str] = Counter()
     with armed(at(Side.BEFORE, f"{__name__}:Bell.twice"), lambda: met.update("x")):
         bell.ring()
         assert 0 == met["x"]
@@ -177,6 +179,7 @@ def alpaca(tmp_path_factory):
     return preset
 
 
+@pytest.mark.timeout(300)
 def test_a_real_process_dies_at_each_failpoint_and_nothing_breaks(alpaca):
     plans = [at_point(failpoint, Random(failpoint.name)) for failpoint in points(alpaca, overlaps=True)]
     jobs = [Job(preset=alpaca, name=f"every.{lane}", plans=new_accounts_first(plans[lane::6]), overlaps=True) for lane in range(6)]
@@ -196,13 +199,17 @@ def test_every_failpoint_that_is_said_to_be_simulated_is_met_in_histories():
     simulated = [failpoint for failpoint in FAILPOINTS if failpoint.simulated]
     with ExitStack() as arms:
         for failpoint in simulated:
-            arms.enter_context(armed(failpoint, lambda number=failpoint.number: met.update([number])))
+            arms.enter_context(armed(failpoint, counting(met, failpoint)))
         broken: list[tuple[str, ...]] = []
         while len(met) < len(simulated) and len(broken) < 80:
             broken.append(play(len(broken)).broken)
 
     assert {failpoint.number for failpoint in simulated} == met.keys()
     assert not any(broken)
+
+
+def counting(met, failpoint):
+    return lambda: met.update([failpoint.number])
 
 
 def killed(act):

@@ -272,6 +272,8 @@ def test_a_known_ledger_that_holds_nothing_is_lost(shop):
     with pytest.raises(LedgerError, match="logos ledger adopt"):
         shop.open()
 
+    assert SqliteLedger.is_unfinished(path)
+
 
 def test_one_account_has_one_ledger(shop, tmp_path):
     shop.open().close()
