@@ -105,7 +105,8 @@ def read(path: Path) -> Books:
         )
         latches = _rows(connection, "SELECT id, reason, latched_at, released_at FROM latches ORDER BY id")
         sessions = _rows(connection, "SELECT session_id, strategy, process, closed_at FROM sessions ORDER BY session_id")
-        segments = _rows(connection, "SELECT number, file FROM segments ORDER BY number")
+        has_segments = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'segments'").fetchall()  # the oldest have none
+        segments = _rows(connection, "SELECT number, file FROM segments ORDER BY number") if has_segments else []
     finally:
         connection.close()
     for intent in intents:

@@ -46,7 +46,10 @@ def _left(events: Iterable[Event]) -> Counter[str]:
 
 
 def recorded_before(orders: Iterable[Row], wire: Iterable[Row], books: Books) -> Iterator[Finding]:
-    """Return what the venue received, or made an order of, before as many attempts were on record."""
+    """Return what the venue received, or made an order of, before as many attempts were on record.
+
+    Of an order without any attempt, which a lost ledger's successor may have adopted, the count of requests says enough.
+    """
     known = books.by_client_order_id()
     committed = {name: [moment(row["committed_at"]) for row in intent["attempts"]] for name, intent in known.items()}
     for order in orders:
@@ -57,7 +60,7 @@ def recorded_before(orders: Iterable[Row], wire: Iterable[Row], books: Books) ->
     received: Counter[str] = Counter()
     for name, at in _submits(wire):
         received[name] += 1
-        if name in committed and sum(recorded <= at for recorded in committed[name]) < received[name]:
+        if committed.get(name) and sum(recorded <= at for recorded in committed[name]) < received[name]:
             said = f"request {received[name]} was received at {at.isoformat()}, before as many attempts were on record"
             yield Finding("recorded before it left", name, said)
 
