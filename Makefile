@@ -1,8 +1,9 @@
 # The one front door. Needs Python 3.11 or newer, git and make; everything else goes into .venv.
 
 PYTHON ?= python3
-N ?= 60
+N ?= 2000
 SEEDS ?= 200
+K ?= 3
 EVENTS ?= 10000
 COUNT ?= 2000
 RUNS ?= 2000
@@ -23,7 +24,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test coverage lint docs format rehearse wire campaign kills histories mutants power races streams bench platforms spec-check wheels clean
+.PHONY: help setup test coverage lint docs format rehearse wire campaign kills histories matrix mutants power races streams bench platforms spec-check wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,14 +63,17 @@ rehearse: $(STAMP)  ## run a whole guarded session per venue on its simulator, k
 wire: $(STAMP)  ## count the requests that really leave, per order and per fault
 	$(BIN)/python -m benchmarks.wire
 
-kills: $(STAMP)  ## kill processes at least N times in the middle of an order, and compare the books (N=60)
-	$(BIN)/python -m benchmarks.kills --minimum $(N)
+kills: $(STAMP)  ## kill N real processes at each failpoint, at any line and from outside, and compare the books (N=2000)
+	$(BIN)/python -m campaign.kills --cycles $(N)
 
 campaign: $(STAMP)  ## search for a broken promise in full, in two hours, and write what came of it to EVIDENCE
 	$(BIN)/python -m campaign --out "$(EVIDENCE)"
 
 histories: $(STAMP)  ## play COUNT seeded histories of several processes on an unreliable network (COUNT=2000)
 	$(BIN)/python -m campaign.histories --count $(COUNT)
+
+matrix: $(STAMP)  ## stop every operation at every crash point with every fault, K times each (K=3)
+	$(BIN)/python -m campaign.matrix --seeds $(K)
 
 power: $(STAMP)  ## cut the power and fail the disk RUNS times in the midst of orders, and see what is left (RUNS=2000)
 	$(BIN)/python -m campaign.power --runs $(RUNS)

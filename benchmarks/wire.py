@@ -21,6 +21,7 @@ from logos_core.adapter import Adapter
 from logos_core.cli.output import columned
 from logos_core.errors import LogosError
 from logos_core.orders import Order
+from logos_core.rails.doubt import NOTHING
 from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 from logos_core.testing.rehearsal import oracle
 from logos_core.testing.rehearsal.presets import CREDENTIAL, Rehearsable, embedded
@@ -84,7 +85,8 @@ def measure(preset: Rehearsable) -> list[Row]:
     """Submit every case on one venue."""
     app = application(preset.venue)
     instrument = app.exchange.instruments()[0]
-    once = evolve(preset, body={**preset.body, "retry": {"attempts": 1}})
+    # Each case is looked at alone: the order of the next one is not to wait for what this one leaves unknown.
+    once = evolve(preset, body={**preset.body, "retry": {"attempts": 1}, "unknown": {"holds": NOTHING}})
     with tempfile.TemporaryDirectory() as scratch, LoopbackServer(app, hold_s=TIMEOUT_S * 2) as server:
         folder = Path(scratch)
         path = folder / "preset.toml"

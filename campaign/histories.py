@@ -10,59 +10,31 @@ The same seed plays the same history. What breaks is made shorter as long as it 
 
 import argparse
 import json
-import shutil
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import apsw
 import stamina.instrumentation
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, frozen
 
 from campaign.figures import Figures
-from campaign.network import PRICE, World, as_held
-from campaign.scheduler import BEGIN, Process, Scheduler
-from campaign.sessions import Session, open_session
+from campaign.scene import PROFILES, SYMBOL, Scene, scratch
+from campaign.scheduler import BEGIN, Process
+from campaign.world import PRICE
 from logos_core.adapter import Adapter
-from logos_core.capabilities import Capabilities, ExpiryKind, ReplaceKind, Uniqueness
 from logos_core.errors import LogosError
-from logos_core.home import EVERYTHING, Home
+from logos_core.home import EVERYTHING
 from logos_core.orders import Order
 from logos_core.rails.doubt import INSTRUMENT, NOTHING
-from logos_core.testing import replacing, scripted
-from logos_core.testing.rehearsal import oracle
 
-BESIDE = (
-    "SELECT u.client_order_id FROM intents i JOIN intents u ON u.symbol = i.symbol AND u.id <> i.id AND u.state = 'unknown'"
-    " WHERE i.client_order_id = ? AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.intent = i.id AND a.outcome IN ('unknown', 'absent'))"
-    " AND NOT EXISTS (SELECT 1 FROM intents p WHERE p.id = i.parent_intent AND ? AND p.request ->> 'price' IS i.request ->> 'price'"
-    " AND CAST(p.request ->> 'quantity' AS REAL) >= CAST(i.request ->> 'quantity' AS REAL))"
-)
-"""What is unknown on the instrument of an order that leaves, unless that was in doubt itself, or only makes less of one at the venue."""
-ENOUGH_S = 200.0
-"""After so long, whatever was on its way has arrived and is shown."""
 KEPT = Path(__file__).parent / "kept"
 """Where histories are that once broke."""
 LENGTH = 36
-SYMBOL = scripted.SYMBOL
 
-PROFILES: dict[str, Capabilities] = {
-    "ids for ever": scripted.capabilities(),
-    "ids for ever, replaces": replacing.able(),
-    "ids while open": scripted.capabilities(uniqueness=Uniqueness.OPEN),
-    "ids while open, log": scripted.capabilities(uniqueness=Uniqueness.OPEN, transaction_log=True),
-    "ids while open, gateway": scripted.capabilities(uniqueness=Uniqueness.OPEN, expiry=ExpiryKind.GATEWAY, window_s=5.0),
-    "ids while open, deadline": scripted.capabilities(uniqueness=Uniqueness.OPEN, expiry=ExpiryKind.ENGINE, window_s=5.0),
-    "ids while open, replaces": replacing.able(uniqueness=Uniqueness.OPEN),
-    "ids while open, replaces in two": replacing.able(uniqueness=Uniqueness.OPEN, atomic=False, tells_successor=False),
-}
 KINDS = {"submit": 6, "again": 4, "cancel": 3, "replace": 3, "lookup": 1, "reconcile": 1, "recover": 1, "crash": 3, "open": 3,
          "move": 4, "halt": 0.5, "clock": 0.7, "settle": 2}  # fmt: skip
 
@@ -101,40 +73,11 @@ class Told:
 
 
 @define(kw_only=True)
-class History:
-    """One history while it is played.
+class History(Scene):
+    """One history while it is played."""
 
-    Attributes:
-        holds: what waits while an outcome is unknown.
-    """
-
-    profile: str
-    seed: int
-    folder: Path
-    home: Home = field(init=False)
-    scheduler: Scheduler = field(init=False)
-    world: World = field(init=False)
-    sessions: list[Session] = field(factory=list)
-    orders: dict[str, Order] = field(factory=dict)
-    replacements: dict[str, tuple[str, dict[str, Decimal]]] = field(factory=dict)
-    words: dict[str, str] = field(factory=dict)
-    broken: list[str] = field(factory=list)
     deaths: int = 0
     processes: int = 0
-    events: tuple[Any, ...] = ()
-    holds: str = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.home = Home(self.folder / "home")
-        self.scheduler = Scheduler(Random(f"schedule {self.seed}"))
-        self.world = World(PROFILES[self.profile], self.scheduler, Random(f"world {self.seed}"))
-        self.world.on_first_byte = self._check_first_byte
-        self.holds = INSTRUMENT if self.seed // len(PROFILES) % 2 else NOTHING
-
-    @property
-    def path(self) -> Path | None:
-        """The ledger's file, once there is one."""
-        return next(iter((self.folder / "home" / "ledgers").glob("*.sqlite3")), None)
 
     def play(self, steps: Sequence[Step]) -> Told:
         """Do the steps, let everything work again, and judge."""
@@ -142,11 +85,11 @@ class History:
             random = Random(step.seed)
             getattr(self, f"_do_{step.kind}")(random)
             self.scheduler.run(random.randrange(60))
-        unknown = self._heal()
+        unknown = self.heal()
         return Told(
             trace=self._trace(),
             broken=tuple(dict.fromkeys(self.broken)),
-            faults=self.world.faults,
+            faults=self.world.faults.counts,
             deaths=self.deaths,
             seams=self.scheduler.seams,
             unknown=unknown,
@@ -155,17 +98,12 @@ class History:
     # ---------------------------------------------------------------------------------------------------------- the steps
 
     def _do_open(self, random: Random) -> None:
-        living = [session for session in self.sessions if not session.process.dead]
-        if len(living) < 3:
+        if len(self.living()) < 3:
             self.processes += 1
             process = Process(f"p{self.processes}")
             if random.random() < 0.2:
                 process.dies_at = random.randint(1, 60)  # in the midst of its recovery
-            self.scheduler.spawn(process, "opens", lambda: self._open(process))
-
-    def _open(self, process: Process) -> None:
-        session = open_session(self.folder, self.world, process, self.holds)
-        self.sessions.append(session)
+            self.scheduler.spawn(process, "opens", lambda: self.open(process))
 
     def _do_submit(self, random: Random) -> None:
         name, size = f"i{len(self.orders)}", Decimal(random.randint(1, 9)) / 1000
@@ -175,19 +113,11 @@ class History:
         else:
             order = Order.limit(SYMBOL, side, quantity=size, price=PRICE + random.randint(-5, 5), intent_id=name)
         self.orders[name] = order
-        self._let(random, f"submits {name}", lambda adapter: self._submit(adapter, name))
+        self._let(random, f"submits {name}", lambda adapter: self.submit(adapter, name))
 
     def _do_again(self, random: Random) -> None:
         name = random.choice(list(self.orders))
-        self._let(random, f"submits {name} again", lambda adapter: self._submit(adapter, name))
-
-    def _submit(self, adapter: Adapter, name: str) -> None:
-        try:
-            adapter.submit(self.orders[name])
-        except LogosError as error:
-            self.words[name] = WORDS.get(type(error).__name__, "unknown")
-        else:
-            self.words[name] = "placed"
+        self._let(random, f"submits {name} again", lambda adapter: self.submit(adapter, name))
 
     def _do_cancel(self, random: Random) -> None:
         name = self._some_order(random)
@@ -203,7 +133,7 @@ class History:
             name = random.choice(list(self.replacements))
             original, changes = self.replacements[name]
         self.replacements[name] = original, changes
-        self._let(random, f"replaces {original} by {name}", lambda adapter: adapter.replace(original, intent_id=name, **changes))
+        self._let(random, f"replaces {original} by {name}", lambda adapter: self.replace(adapter, name))
 
     def _some_order(self, random: Random) -> str:
         """Return the name of an order, mostly of one that works at the venue."""
@@ -221,13 +151,13 @@ class History:
         self._let(random, "recovers", lambda adapter: adapter.recover())
 
     def _do_crash(self, random: Random) -> None:
-        living = [session.process for session in self.sessions if not session.process.dead]
+        living = [session.process for session in self.living()]
         if living:
             process = random.choice(living)
             if self.scheduler.is_busy(process):
                 process.dies_at = process.seams + random.randint(1, 25)
             else:
-                self._remember_events()
+                self.remember()
                 process.die()
             self.deaths += 1
 
@@ -246,7 +176,7 @@ class History:
 
     def _let(self, random: Random, what: str, act: Callable[[Adapter], object]) -> None:
         """Have a living session do something, whatever it comes to."""
-        living = [session for session in self.sessions if not session.process.dead]
+        living = self.living()
         if not living:
             return
         session = random.choice(living)
@@ -259,91 +189,6 @@ class History:
 
         self.scheduler.spawn(session.process, what, do)
 
-    # ---------------------------------------------------------------------------------------------------------- the judge
-
-    def _check_first_byte(self, client_order_id: str) -> None:
-        """Look, from outside, whether the attempt whose first byte leaves is durable, and nothing was halted before."""
-        path = self.path
-        assert path is not None, "an order leaves, so there is a ledger"
-        connection = apsw.Connection(f"file:{path}?mode=ro", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
-        try:
-            found = connection.execute(
-                "SELECT count(*) FROM attempts a JOIN intents i ON i.id = a.intent WHERE i.client_order_id = ? AND a.outcome IS NULL",
-                (client_order_id,),
-            ).fetchall()
-            beside = connection.execute(BESIDE, (client_order_id, self.world.able.replace.atomic)).fetchall()
-        finally:
-            connection.close()
-        if found != [(1,)]:
-            self.broken.append(f"{client_order_id} leaves, and {found[0][0]} attempts of it are in flight on record")
-        if beside and self.holds == INSTRUMENT:
-            self.broken.append(f"{client_order_id} leaves for the first time while {beside[0][0]} is unknown")
-        if self.home.halts():
-            self.broken.append(f"{client_order_id} leaves while {', '.join(self.home.halts())} is halted")
-
-    def _remember_events(self) -> None:
-        path = self.path
-        if path is not None:
-            events = oracle.read(path).events
-            self.broken += map(str, oracle.lost(self.events, events))
-            self.events = events
-
-    def _heal(self) -> int:
-        """Let everything work again, find out what became of everything, and compare; return how many stay unknown for good."""
-        self.world.fault_rate = 0.0
-        self.scheduler.run()
-        for session in self.sessions:
-            session.process.die()
-        self.scheduler.pause("everything arrives", ENOUGH_S)
-        self._remember_events()
-        self.home.resume(EVERYTHING)
-        session = open_session(self.folder, self.world, Process("healer"), self.holds)
-        adapter = session.adapter
-        for name in self.orders:
-            self._quietly(partial(self._submit, adapter, name))
-        for name, (original, changes) in self.replacements.items():
-            self._quietly(partial(adapter.replace, original, intent_id=name, **changes))
-        self.scheduler.pause("shown", ENOUGH_S)
-        self._quietly(adapter.recover)
-        report = adapter.reconcile()
-        for name in ("missing_remote", "untracked_remote", "different", "duplicates", "overfilled"):
-            self.broken += [f"reconciliation: {name}: {found}" for found in getattr(report, name)]
-        self._remember_events()
-        path = self.path
-        assert path is not None, "a session was open"
-        books = oracle.read(path)
-        unknown = {
-            intent["client_order_id"]: intent["intent_id"] for intent in books.intents if intent["state"] in oracle.UNSETTLED
-        }
-        self.broken += [str(found) for found in self._compared(books) if not self._is_honest(found, unknown)]
-        self.broken += [f"new orders are stopped: {reason}" for reason in books.latches]
-        self.broken += map(str, oracle.told(self.words, self._held(), books))
-        session.process.die()
-        return len(unknown)
-
-    def _quietly(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except (LogosError, LookupError):
-            return
-
-    def _compared(self, books: oracle.Books) -> list[oracle.Finding]:
-        wire = [{"operation": "submit", "client_order_id": name} for name in self.world.submits]
-        return oracle.compare(self._held(), wire, books)
-
-    def _is_honest(self, found: oracle.Finding, unknown: Mapping[str, str]) -> bool:
-        """Say whether a finding is that nobody can know: the venue holds nothing, and nothing proves that it never will.
-
-        A replacement that the venue makes in one request may come as long as the order works that it is to replace.
-        """
-        able, held = self.world.able, {held.report.client_order_id for held in self.world.held}
-        provable = able.expiry.kind is ExpiryKind.ENGINE or able.client_ids.uniqueness is Uniqueness.EVER
-        may_come = able.replace.kind is ReplaceKind.NATIVE and unknown.get(found.subject) in self.replacements
-        return found.rule == "nothing stays unknown" and found.subject not in held and (may_come or not provable)
-
-    def _held(self) -> list[dict[str, Any]]:
-        return [as_held(held.report) for held in self.world.held]
-
     def _trace(self) -> str:
         trace = self.scheduler.trace.copy()
         for held in self.world.held:
@@ -351,22 +196,12 @@ class History:
         return trace.hexdigest()
 
 
-WORDS = {
-    "OrderDeniedError": "denied",
-    "OrderRejectedError": "rejected",
-    "OrderNotPlacedError": "not placed",
-    "VenueUnavailableError": "unavailable",
-}
-
-
 def play(seed: int, steps: Sequence[Step] | None = None) -> Told:
     """Play a history in a folder of its own."""
     profile = list(PROFILES)[seed % len(PROFILES)]
-    folder = Path(tempfile.mkdtemp(prefix="logos-history-", dir=_memory()))
-    try:
-        return History(profile=profile, seed=seed, folder=folder).play(script(seed) if steps is None else steps)
-    finally:
-        shutil.rmtree(folder)
+    holds = INSTRUMENT if seed // len(PROFILES) % 2 else NOTHING
+    with scratch() as folder:
+        return History(profile=profile, seed=seed, folder=folder, holds=holds).play(script(seed) if steps is None else steps)
 
 
 def shrink(seed: int) -> tuple[Step, ...]:
@@ -405,11 +240,6 @@ def _breaks(seed: int, steps: Sequence[Step]) -> bool:
         return bool(play(seed, steps).broken)
     except (IndexError, ValueError):  # a step that needs another one
         return False
-
-
-def _memory() -> str | None:
-    """Return a folder in memory: what the power takes is another campaign's business."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def some(first: int, count: int) -> Figures:

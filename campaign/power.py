@@ -10,7 +10,6 @@ The same seed plays the same run.
 
 import argparse
 import functools
-import itertools
 import json
 import shutil
 import sys
@@ -29,14 +28,13 @@ from attrs import define, field, frozen
 
 from campaign.figures import Figures
 from campaign.folders import Folders
-from campaign.histories import WORDS
-from campaign.network import as_held
+from campaign.scene import WORDS
 from campaign.storage import Disk, Fate, Plan, PowerCut, Trouble
+from campaign.world import as_held
 from logos_core.adapter import Adapter
 from logos_core.capabilities import Capabilities, Uniqueness
 from logos_core.clock import ManualClock
 from logos_core.errors import LogosError, OutcomeNotRecordedError
-from logos_core.events import StoredEvent
 from logos_core.home import Home
 from logos_core.hookspecs import Operation, OrderReference
 from logos_core.ledger import connection as connections
@@ -178,7 +176,7 @@ class Run:
     words: dict[str, str] = field(factory=dict)
     reports: dict[str, ExecutionReport] = field(factory=dict)
     cancels: Counter[str] = field(factory=Counter)
-    events: list[StoredEvent] = field(factory=list)
+    events: list[oracle.Event] = field(factory=list)
     broken: list[str] = field(factory=list)
     is_over: bool = False
     born_at: int = 0
@@ -285,11 +283,9 @@ class Run:
             commit()
             self.require_power()
             last = self.events[-1].sequence if self.events else 0
-            rows = connection._connection.execute(
-                "SELECT sequence, session_id, number, kind, body, previous, hash FROM events WHERE sequence > ?", (last,)
-            )
-            names = ("sequence", "session_id", "number", "kind", "body", "previous", "hash")
-            self.events += [StoredEvent(**dict(zip(names, row, strict=True))) for row in rows]
+            names = ("sequence", "session_id", "number", "kind", "intent", "body", "previous", "hash")
+            rows = connection._connection.execute(f"SELECT {', '.join(names)} FROM events WHERE sequence > ?", (last,))
+            self.events += [oracle.Event(**dict(zip(names, row, strict=True))) for row in rows]
 
         connection.commit = noted
 
@@ -400,8 +396,7 @@ class Run:
         """Look into the file as it is."""
         try:
             books, integrity = oracle.read(self.path), _integrity(self.path)
-            chained = oracle.chains(books.events), oracle.lost(self.events, books.events)
-            self.broken += map(str, itertools.chain(*chained))
+            self.broken += map(str, (*oracle.on_record(books), *oracle.lost(self.events, books.events)))
         except Exception as error:  # noqa: BLE001  whatever is amiss with the file
             self.broken.append(f"the ledger cannot be read: {type(error).__name__}: {error}")
             return
@@ -448,6 +443,7 @@ class Run:
         self.broken += [f"new orders are stopped: {reason}" for reason in books.latches]
         self.broken += map(str, oracle.told(self.words, held, books))
         self.broken += map(str, oracle.lost(self.events, books.events))
+        self.broken += map(str, oracle.left_behind(self.folder / "runs", self.home.path / "spool", books))
 
     def _is_honest(self, found: oracle.Finding) -> bool:
         """Say whether a finding is that nobody can know: the venue holds nothing, and nothing proves that it never will."""

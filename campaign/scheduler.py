@@ -129,6 +129,11 @@ class Scheduler:
             else:
                 self._pass(min(task.wakes_s for task in self._tasks) - self.now_s)
 
+    @property
+    def process(self) -> Process | None:
+        """The process whose task goes on just now; None between two steps."""
+        return None if self._current is None else self._current.process
+
     def is_busy(self, process: Process) -> bool:
         """Say whether a task of this process is left."""
         return any(task.process is process for task in self._tasks)

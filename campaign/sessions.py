@@ -4,19 +4,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 from attrs import evolve, frozen
 
-from campaign.network import NetworkedVenue, ReplacingVenue, World
+from campaign.network import NetworkedVenue, ReplacingVenue
 from campaign.scheduler import Process
+from campaign.world import World
 from logos_core.adapter import Adapter
 from logos_core.capabilities import ReplaceKind
-from logos_core.home import Home
+from logos_core.home import HeldLock, Home
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.rails.absence import AbsencePolicy
 from logos_core.rails.doubt import DoubtPolicy
 from logos_core.records import LedgerIdentity
+from logos_core.session import identify
 from logos_core.testing import scripted
 from logos_core.venues import BoundVenue
 from logos_core.wire import Wire
@@ -34,21 +37,29 @@ class Session:
 
 
 def open_session(folder: Path, world: World, process: Process, holds: str) -> Session:
-    """Open a session, which recovers first. Its process may die on the way."""
+    """Open a session, which recovers first. Its process may die on the way.
+
+    Raises:
+        ConfigurationError: the venue says that the key is another account's, or does not say whose it is.
+    """
     home = Home(folder / "home")
-    venue, bound = _bind(world)
-    owner = LedgerIdentity(venue=scripted.NAME, environment=venue.identity.environment, account_id=venue.identity.account_id)
+    venue, facade = _bind(world)
+    own = venue.identity
     clock: Any = world.clock
-    held = home.hold_session(process.name)
-    process.at_death.append(held.release)
+    preset: Any = SimpleNamespace(path="preset.toml", environment=own.environment, account_id=own.account_id, credentials={})
+    identify(facade, preset)
+    owner = LedgerIdentity(venue=scripted.NAME, environment=own.environment, account_id=own.account_id)
+    process.at_death.append(lambda: _let_go(home, process.name))
+    home.hold_session(process.name)
     path = home.ledger_path(owner)
-    ledger = SqliteLedger.open(path, clock, owner) if path.exists() else SqliteLedger.create(path, owner, clock)
+    is_there = path.exists() and not SqliteLedger.is_unfinished(path)
+    ledger = SqliteLedger.open(path, clock, owner) if is_there else SqliteLedger.create(path, owner, clock)
     process.at_death.append(ledger.close)
     _seams(ledger, world, process)
     ledger.begin_session(process.name, "strategy", f"host:{process.name}")
     parts = scripted.assemble(
         ledger,
-        bound,
+        facade,
         venue.identity,
         home,
         scripted.Rails(policy=AbsencePolicy(), unknown=DoubtPolicy(holds=holds)),
@@ -74,6 +85,13 @@ def _bind(world: World) -> tuple[NetworkedVenue, BoundVenue]:
     venue.__init__(world)  # type: ignore[misc]  # nothing is left of what it was before
     venue.wire = Wire(world.clock, TIMEOUT_S)
     return venue, evolve(bound, wire=venue.wire, lock=Lock())
+
+
+def _let_go(home: Home, session_id: str) -> None:
+    """Let go of a session's lock as a system does, which asks nobody whether it had come to be known."""
+    for lock in list(HeldLock._held):
+        if lock.path == home._session_path(session_id):
+            lock.release()
 
 
 def _seams(ledger: SqliteLedger, world: World, process: Process) -> None:

@@ -115,7 +115,8 @@ def open_ledger(
         )
     if known is not None and not path.exists():
         raise LedgerAdoptionError(f"the ledger {path} is gone, and with it what was sent; restore it, or run `logos ledger adopt`")
-    ledger = SqliteLedger.open(path, clock, identity) if path.exists() else SqliteLedger.create(path, identity, clock)
+    is_there = path.exists() and (known is not None or not SqliteLedger.is_unfinished(path))
+    ledger = SqliteLedger.open(path, clock, identity) if is_there else SqliteLedger.create(path, identity, clock)
     with ExitStack() as undo:
         undo.callback(ledger.close)
         if known is not None and (ledger.ledger_id() != known.ledger_id or ledger.last_sequence() < known.sequence):

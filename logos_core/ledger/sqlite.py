@@ -55,7 +55,7 @@ class SqliteLedger(Reported):
     def create(cls, path: Path, identity: LedgerIdentity, clock: Clock) -> Self:
         """Write a new ledger where there is none."""
         _refuse_path(path)
-        if path.exists():
+        if path.exists() and not cls.is_unfinished(path):
             raise LedgerError(f"{path} exists already; a ledger is never overwritten")
         make_folder(path.parent)
         connection = Connection(path, create=True)
@@ -64,6 +64,16 @@ class SqliteLedger(Reported):
             for name, value in _meta(identity, clock.now()).items():
                 connection.write("INSERT INTO meta (name, value) VALUES (?, ?)", name, value)
         return cls(connection, identity, clock)
+
+    @staticmethod
+    def is_unfinished(path: Path) -> bool:
+        """Say whether a file holds nothing, as whoever makes a ledger leaves it when killed before the first commit."""
+        _refuse_path(path)
+        connection = Connection(path)
+        try:
+            return not connection.rows("SELECT name FROM sqlite_master LIMIT 1")
+        finally:
+            connection.close()
 
     @classmethod
     def open(cls, path: Path, clock: Clock, identity: LedgerIdentity | None = None) -> Self:

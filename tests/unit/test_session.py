@@ -12,6 +12,7 @@ from logos_core.errors import ConfigurationError, LedgerAdoptionError, LedgerErr
 from logos_core.events import verify
 from logos_core.home import Home
 from logos_core.hookspecs import Operation
+from logos_core.ledger.connection import Connection
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.orders import OrderStatus
 from logos_core.testing.scripted import ScriptedVenue, capabilities, fail, hide
@@ -236,6 +237,42 @@ def test_a_ledger_that_forgot_what_no_venue_shows_is_refused(shop, loss, said):
         path.write_bytes(old)
     with pytest.raises(LedgerAdoptionError, match=said):
         shop.open()
+
+
+def emptied(shop):
+    """Leave of a ledger what is there when whoever makes it is killed before the first commit."""
+    path = shop.open().ledger.path
+    for old in path.parent.glob(f"{path.stem}*"):
+        old.unlink()
+    Connection(path, create=True).close()
+    return path
+
+
+def test_a_ledger_that_nobody_finished_making_is_made(shop):
+    registered = emptied(shop).with_suffix(".json")
+
+    assert not registered.exists()
+
+    with shop.open() as adapter:
+        assert adapter.submit(order()).status is OrderStatus.NEW
+
+
+def test_a_ledger_that_holds_nothing_is_not_made_anew_for_an_account_that_has_traded(shop):
+    emptied(shop)
+    shop.venue.held.append(report_of("lgsbefore", status=OrderStatus.FILLED))
+    with pytest.raises(LedgerAdoptionError, match="lgsbefore"):
+        shop.open()
+
+
+def test_a_known_ledger_that_holds_nothing_is_lost(shop):
+    with shop.open() as adapter:
+        path = adapter.ledger.path
+    path.unlink()
+    Connection(path, create=True).close()
+    with pytest.raises(LedgerError, match="logos ledger adopt"):
+        shop.open()
+
+    assert SqliteLedger.is_unfinished(path)
 
 
 def test_one_account_has_one_ledger(shop, tmp_path):

@@ -16,14 +16,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from logos_core import venues
 from logos_core.clock import Clock, SystemClock
+from logos_core.rails.doubt import NOTHING
 from logos_core.testing.faults import FaultKind
 from logos_core.testing.rehearsal import oracle
 from logos_core.testing.rehearsal.admin import Admin
-from logos_core.testing.rehearsal.presets import CREDENTIAL, Rehearsable
+from logos_core.testing.rehearsal.presets import CANARY, CREDENTIAL, Rehearsable
 from logos_core.testing.rehearsal.processes import Child, Children
 from logos_core.testing.rehearsal.scenario import Scenario, compose, may_be_asked_again
 
@@ -135,7 +136,9 @@ class _Play:
         self._tell("simulator", url=admin.url, pid=simulator.pid)
         admin.plan(self.scenario.plan)
         preset = self.folder / "preset.toml"
-        preset.write_text(self.preset.text(admin.url, self.folder / "sessions", TIMEOUT_S))
+        # Each order is to meet its own fault, and not to wait for what the one before it leaves unknown.
+        free = evolve(self.preset, body={**self.preset.body, "unknown": {"holds": NOTHING}})
+        preset.write_text(free.text(admin.url, self.folder / "sessions", TIMEOUT_S))
         for number, nth in enumerate(self.scenario.kills, 1):
             self._trade_and_be_killed(admin, number, nth)
             self._go_on_without(admin)
@@ -148,7 +151,7 @@ class _Play:
         return self._rehearsed({}, Counter(), broken)
 
     def _start(self, name: str, arguments: list[str], log: str | None = None) -> Child:
-        environ = {CREDENTIAL: "rehearsal", **os.environ, "PYTHONUNBUFFERED": "1"}
+        environ = {**os.environ, CREDENTIAL: CANARY, "PYTHONUNBUFFERED": "1"}
         module = f"logos_core.testing.rehearsal.{name}"
         return self.children.start([module, *arguments], self.folder / f"{log or name}.log", environ)
 
@@ -225,7 +228,12 @@ class _Play:
         ledger = next(said["ledger"] for said in self.said if said["event"] == "done")
         books = oracle.read(Path(ledger))
         last_words = {said["intent"]: said["outcome"] for said in self.said if said["event"] == "submitted"}
-        findings = [*oracle.compare(orders, wire, books), *oracle.told(last_words, orders, books)]
+        findings = [
+            *oracle.compare(orders, wire, books),
+            *oracle.told(last_words, orders, books),
+            *oracle.left_behind(self.folder / "sessions", self.folder / "home" / "spool", books),
+            *oracle.leaks([CANARY], [self.folder]),
+        ]
         faults = Counter(entry["fault"] for entry in wire if entry["fault"] is not None and entry["operation"] == "submit")
         broken = [*map(str, findings), *self._undone(faults, books)]
         figures = {**oracle.figures(books), **self._counted(orders, wire)}

@@ -14,6 +14,8 @@ from logos_core.errors import ConfigurationError
 
 CREDENTIAL = "LOGOS_SIMULATOR_KEY"
 """The variable that every simulator preset takes its key from."""
+CANARY = "canary-2b7e151628aed2a6abf7158809cf4f3c"
+"""The key of a rehearsal; whatever file it is found in afterwards leaks secrets."""
 
 
 @frozen(kw_only=True)
