@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     began_at, began_s, made_on = datetime.now(UTC), time.monotonic(), circumstances()
     found = search(wanted)
     lacks = short(wanted, found)
-    told = {part.name: {"what": part.what, "wanted": count, **found[part.name].told()} for part, count in wanted}
+    told = {part.name: {"what": part.what, "wanted": count, **part.beside, **found[part.name].told()} for part, count in wanted}
     evidence = {
         "began_at": began_at.isoformat(timespec="seconds"),
         "took_s": round(time.monotonic() - began_s),

@@ -21,6 +21,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
@@ -45,6 +46,8 @@ FORK = multiprocessing.get_context("fork")
 BATCH = 60
 """How many cycles a simulator and a ledger see, so that nothing grows."""
 LANES = 24
+OFTEN = 3
+"""A failpoint may be passed by; one that is looked for so often is met."""
 KINDS = {AT_A_POINT: 0.56, AT_A_LINE: 0.27, FROM_OUTSIDE: 0.15, COLD: 0.02}
 DOES = {
     "submit": 4,
@@ -190,8 +193,10 @@ def carry_out(work: Sequence[Job], lanes: int = LANES, say: Callable[[Figures], 
         for process in processes:
             process.join()
     total.broken += [f"a lane ended with {process.exitcode}" for process in processes if process.exitcode]
-    planned = {plan.failpoint.number for one in work for plan in one.plans if plan.failpoint is not None}
-    total.broken += [f"{number} was never met" for number in sorted(planned - total.failpoints.keys())]
+    planned = Counter(plan.failpoint.number for one in work for plan in one.plans if plan.failpoint is not None)
+    total.broken += [
+        f"{number} was never met" for number, times in planned.items() if times >= OFTEN and number not in total.failpoints
+    ]
     return total
 
 

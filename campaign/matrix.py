@@ -10,20 +10,20 @@ not been tried, and counts as broken.
 
 import argparse
 import json
+import math
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from random import Random
-from typing import Any
 
 import stamina.instrumentation
 from attrs import define, field, frozen
 
 from campaign.cells import ALL_TRADED, ASKED_IN_RECOVERY, RECOVERED_FROM, RECOVERY_POINTS, Cell, cells
 from campaign.failpoints import Failpoint, armed, find
+from campaign.figures import Figures
 from campaign.scene import SYMBOL, Scene, scratch
 from campaign.scheduler import BEGIN, Death, Process
 from campaign.world import PRICE
@@ -288,33 +288,30 @@ def play(cell: Cell, seed: int, turn: int) -> Played:
         return Play(cell=cell, scene=scene, random=Random(name), turn=turn).run()
 
 
-def campaign(seeds: int = SEEDS, only: str = "", share: int = 0, shares: int = 1, first: int = 0) -> dict[str, Any]:
-    """Play a share of the cells, each with so many seeds, and return the figures; `first` is the first seed."""
+def spread(count: int) -> Iterator[int]:
+    """Return the numbers below a count in an order in which those that follow one another lie far apart."""
+    step = next(step for step in range(round(count * 0.618), count + 1) if math.gcd(step, count) == 1)
+    return (index * step % count for index in range(count))
+
+
+def some(first: int, count: int, only: str = "") -> Figures:
+    """Play so many runs, from a first one on: every cell once with one seed, spread far apart, then with the next."""
     stamina.instrumentation.set_on_retry_hooks([])  # which would log each
-    possible, excluded = cells()
-    chosen = [(number, cell) for number, cell in enumerate(possible) if only in str(cell)][share::shares]
-    counts: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
-    hit: Counter[str] = Counter()
-    broken: list[str] = []
-    for number, cell in chosen:
-        for seed in range(first, first + seeds):
-            told = play(cell, seed, number + seed)
-            why = [*told.broken, *(["its crash point was not met"] if not told.is_met else [])]
-            why += ["its fault was not met"] if not told.is_injected else []
-            broken += [f"{cell}, seed {seed}: {'; '.join(why)}"] if why else []
-            counts += Counter(runs=1, deaths=told.deaths, not_met=not told.is_met, not_injected=not told.is_injected)
-            faults += told.faults
-            hit.update([] if cell.fault is None else [told.hit])
-    figures = {"generated": len(possible) + excluded.total(), "cells": len(chosen)}
-    figures |= {name: counts[name] for name in ("runs", "deaths", "not_met", "not_injected")}
-    return {
-        **figures,
-        "excluded": dict(excluded),
-        "faults": dict(sorted(faults.items())),
-        "fault_met_by": dict(hit),
-        "broken": broken,
-    }
+    chosen = [(number, cell) for number, cell in enumerate(cells()[0]) if only in str(cell)]
+    order = list(spread(len(chosen)))
+    figures = Figures()
+    for run in range(first, first + count):
+        seed, (number, cell) = run // len(order), chosen[order[run % len(order)]]
+        told = play(cell, seed, number + seed)
+        why = [*told.broken, *(["its crash point was not met"] if not told.is_met else [])]
+        why += ["its fault was not met"] if not told.is_injected else []
+        figures.runs += 1
+        figures.traces.add(told.trace)
+        figures.faults.update(told.faults)
+        figures.counts["deaths"] += told.deaths
+        figures.counts[f"fault met by {told.hit}"] += cell.fault is not None
+        figures.broken += [f"{cell}, seed {seed}: {'; '.join(why)}"] if why else []
+    return figures
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -322,16 +319,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m campaign.matrix", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how often each cell is played")
     parser.add_argument("--only", default="", help="cells whose name contains this")
-    parser.add_argument("--share", default="0/1", help="which part of the cells, of how many: 0/2 and 1/2 are all of them")
-    chosen = parser.parse_args(arguments)
-    share, shares = map(int, chosen.share.split("/"))
-    begun_s = time.monotonic()
-    figures = campaign(chosen.seeds, chosen.only, share, shares)
-    broken = figures.pop("broken")
-    for said in broken:
-        print(said, flush=True)
-    print(json.dumps({**figures, "seconds": round(time.monotonic() - begun_s), "broken": len(broken)}))
-    return 1 if broken or not figures["runs"] else 0
+    given = parser.parse_args(arguments)
+    possible, excluded = cells()
+    count = sum(given.only in str(cell) for cell in possible)
+    if not count or given.seeds < 1:
+        parser.error(f"no cell's name contains {given.only!r}" if not count else "--seeds is at least 1")
+    figures = some(0, count * given.seeds, given.only)
+    told = {"generated": len(possible) + excluded.total(), "excluded": dict(excluded), **figures.told()}
+    print(*figures.broken, json.dumps(told), sep="\n")
+    return 1 if figures.broken else 0
 
 
 if __name__ == "__main__":

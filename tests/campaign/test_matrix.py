@@ -11,7 +11,8 @@ from campaign import matrix
 from campaign.cells import cells, generated
 from campaign.failpoints import FAILPOINTS
 from campaign.faults import FAULTS
-from campaign.matrix import Played, campaign, play
+from campaign.figures import Figures
+from campaign.matrix import Played, play, spread
 from logos_core import resolution, submission
 from logos_core.ledger import reported
 from logos_core.rails import kill_switch
@@ -68,19 +69,29 @@ def fine(**said):
     )
 
 
-def test_shares_are_all_the_cells_and_none_twice(monkeypatch):
+def test_as_many_runs_as_there_are_cells_are_each_of_them_and_then_again_with_the_next_seed(monkeypatch):
     played = []
 
-    def note(cell, _seed, _turn):
-        played.append(str(cell))
-        return fine()
+    def note(cell, seed, turn):
+        played.append((str(cell), seed))
+        return fine(trace=f"{cell} {turn}")
 
     monkeypatch.setattr(matrix, "play", note)
-    figures = [campaign(seeds=1, share=share, shares=3) for share in range(3)]
+    count = len(cells()[0])
+    figures = Figures()
+    for first in range(0, 2 * count, 1_000):
+        figures.add(matrix.some(first, min(1_000, 2 * count - first)))
 
-    assert sorted(played) == sorted(map(str, cells()[0]))
-    assert len(played) == sum(told["cells"] for told in figures)
-    assert all(abs(one["cells"] - other["cells"]) <= 1 for one, other in pairwise(figures))
+    assert sorted(played) == sorted((str(cell), seed) for cell in cells()[0] for seed in (0, 1))
+    assert (2 * count, 2 * count, []) == (figures.runs, figures.counts["deaths"], figures.broken)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 24, 5_016])
+def test_spread_numbers_are_all_and_neighbours_lie_apart(count):
+    found = list(spread(count))
+
+    assert list(range(count)) == sorted(found)
+    assert all(abs(one - other) > count / 4 for one, other in pairwise(found))
 
 
 @pytest.mark.parametrize(
@@ -88,10 +99,21 @@ def test_shares_are_all_the_cells_and_none_twice(monkeypatch):
 )
 def test_a_cell_that_was_not_tried_is_broken(missing, said, monkeypatch):
     monkeypatch.setattr(matrix, "play", lambda *_: fine(**missing))
-    told = campaign(seeds=1, only="C01")
+    told = matrix.some(0, 5, only="C01")
 
-    assert told["cells"] == len(told["broken"]) > 0
-    assert all(said in why for why in told["broken"])
+    assert 5 == told.runs == len(told.broken)
+    assert all(said in why for why in told.broken)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["--only", "C99"], "no cell's name contains 'C99'"), (["--seeds", "0"], "--seeds is at least 1")]
+)
+def test_what_cannot_be_meant_ends_with_2(arguments, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        matrix.main(arguments)
+
+    assert 2 == ended.value.code
+    assert said in capsys.readouterr().err
 
 
 def test_a_cell_is_played_the_same_again_and_again():
