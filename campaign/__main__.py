@@ -108,7 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
     found = search(wanted)
     lacks = short(wanted, found)
     told = {part.name: {"what": part.what, "wanted": count, **part.beside, **found[part.name].told()} for part, count in wanted}
+    scale = ("A slice" if chosen.slice else "The whole search") + ("" if chosen.share == 1 else f", {chosen.share:.0%} of it")
     evidence = {
+        "scale": scale,
         "began_at": began_at.isoformat(timespec="seconds"),
         "took_s": round(time.monotonic() - began_s),
         **made_on,

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import asdict, fields, has
-from generating import api, commands, errors, hooks, picture, presets
+from generating import api, commands, errors, hooks, picture, presets, safety
 from generating import venues as how_to
 from generating.tables import MissingWordsError
 
@@ -266,6 +266,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/exit-codes.md": errors.exits_page,
     "docs/reference/hooks.md": hooks.hooks_page,
     "docs/reference/presets.md": presets.presets_page,
+    "docs/reference/safety-case.md": safety.safety_page,
     **{venue.path: functools.partial(how_to.venue_how_to, venue) for venue in how_to.variants()},
 }
 

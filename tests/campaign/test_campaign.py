@@ -25,10 +25,10 @@ def test_a_small_share_of_the_search_leaves_evidence(tmp_path):
         evidence["packages"]
     )
     found = evidence["parts"]["histories"]
-    assert (16, 16, 16, 0, [], 3 / 16) == tuple(
+    assert (12, 12, 12, 0, [], 3 / 12) == tuple(
         found[name] for name in ("wanted", "runs", "distinct", "breaches", "broken", "bound")
     )
-    assert found["faults"] == sum(found["faults_by_kind"].values()) > 16
+    assert found["faults"] == sum(found["faults_by_kind"].values()) > 12
     assert [] == evidence["lacks"]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from campaign import histories
 from campaign.histories import Step, play, script, shrink
+from campaign.scene import PROFILES
 from logos_core import replacing, resolution, submission
 from logos_core.ledger import reported
 from logos_core.rails import absence, doubt, kill_switch
@@ -47,14 +48,24 @@ def _trade_on_beside_a_doubt(monkeypatch):
     monkeypatch.setattr(doubt, "decide", lambda *_: None)
 
 
+WITH_A_DEADLINE = range(list(PROFILES).index("ids while open, deadline"), ENOUGH * len(PROFILES), len(PROFILES))
+
+
 @pytest.mark.parametrize(
-    "plant",
-    [_resend_blindly, _prove_too_early, _open_the_last_gate, _believe_any_answer, _forget_what_was_traded, _trade_on_beside_a_doubt],
-)  # fmt: skip
-def test_a_planted_bug_breaks_a_history(plant, monkeypatch):
+    ("plant", "seeds"),
+    [
+        (_resend_blindly, range(ENOUGH)),
+        (_prove_too_early, WITH_A_DEADLINE),
+        (_open_the_last_gate, range(ENOUGH)),
+        (_believe_any_answer, range(ENOUGH)),
+        (_forget_what_was_traded, range(ENOUGH)),
+        (_trade_on_beside_a_doubt, range(ENOUGH)),
+    ],
+)
+def test_a_planted_bug_breaks_a_history(plant, seeds, monkeypatch):
     plant(monkeypatch)
 
-    assert any(play(seed).broken for seed in range(ENOUGH))
+    assert any(play(seed).broken for seed in seeds)
 
 
 def test_what_breaks_is_made_shorter(monkeypatch):
