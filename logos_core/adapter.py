@@ -270,7 +270,7 @@ class Adapter:
         news = {report.client_order_id for report in told.news}
         shown = {report.client_order_id for report in snapshot.open_orders}
         missing, moving, unasked = self._ask_for(candidates(self._working(before.difference(shown - news)), snapshot))
-        missing += self._missing_legs(unseen_legs(parts.ledger.working_legs(), snapshot))
+        missing_legs, unasked_leg = self._missing_legs(unseen_legs(parts.ledger.working_legs(), snapshot))
         different, moved = self._compare(
             [report for report in snapshot.open_orders if report.client_order_id in news or report.status.is_final]
         )
@@ -279,7 +279,7 @@ class Adapter:
         found = ReconciliationReport(
             verdict=Agreement.AGREES,
             checked=len(compared(before, snapshot, knows, PREFIX).difference(unsettled)),
-            missing_remote=tuple(missing),
+            missing_remote=(*missing, *missing_legs),
             untracked_remote=untracked,
             foreign_remote=foreign,
             different=tuple(different),
@@ -290,7 +290,7 @@ class Adapter:
             overfilled=parts.ledger.executed.overfills(),
             positions_different=held.different,
             positions_not_compared=held.not_compared,
-            error=unasked or held.error,
+            error=unasked or unasked_leg or held.error,
         )
         for name in found.untracked_remote:
             parts.ledger.latch(f"the venue holds {name}, which bears our prefix and is not in the ledger")
@@ -408,19 +408,21 @@ class Adapter:
                 moving.append(recorded.client_order_id)
         return missing, moving, unasked
 
-    def _missing_legs(self, legs: list[ExecutionReport]) -> list[str]:
-        """Ask for the orders that began some legs; return the legs that the venue shows no longer, nowhere."""
+    def _missing_legs(self, legs: list[ExecutionReport]) -> tuple[list[str], str | None]:
+        """Ask for the orders that began some legs: legs that the venue shows no longer, nowhere, and why one could not be asked."""
         missing: list[str] = []
+        unasked: str | None = None
         for leg in legs:
             began = self._parts.ledger.find(leg.leg_of or "")
             answer = self._parts.resolver.look(began.reference(), twice=True) if began else "it is not on record"
             if isinstance(answer, str):
-                continue  # whoever could not be asked is not missing; the next reconciliation asks again
+                unasked = answer
+                continue
             if isinstance(answer, Found):
                 self._parts.ledger.apply_report(answer.report, {"source": "reconcile"})
             if not isinstance(answer, Found) or leg.venue_order_id not in {shown.venue_order_id for shown in answer.report.legs}:
                 missing.append(f"{leg.leg_of}: leg {leg.venue_order_id}")
-        return missing
+        return missing, unasked
 
     def _compare(self, reports: list[ExecutionReport]) -> tuple[list[Difference], list[str]]:
         """Compare open orders of the venue with the ledger; an order that has ended here meanwhile is in motion, not different.

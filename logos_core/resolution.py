@@ -81,15 +81,19 @@ class Resolver:
             refused: the venue has just said that there was nothing to replace.
         """
         answer = self.look(recorded.reference(), twice=True)
-        if isinstance(answer, Found):
+        if not isinstance(answer, str):
             try:
-                return self._found(recorded, answer)
+                if isinstance(answer, Found):
+                    return self._found(recorded, answer)
+                return self._not_seen(recorded, answer, refused=refused)
             except LedgerError:
                 raise
-            except Exception as error:  # noqa: BLE001  a report that cannot be written down settles nothing
-                answer = f"the venue shows it, and what it shows cannot be recorded: {type(error).__name__}"
-        if isinstance(answer, str):
-            return Resolution(standing=Standing.NOT_ASKED, recorded=self._unknown(recorded, {"why": answer}), why=answer)
+            except Exception as error:  # noqa: BLE001  an answer that cannot be read or written down settles nothing
+                answer = f"the venue's answer cannot be recorded: {type(error).__name__}"
+        return Resolution(standing=Standing.NOT_ASKED, recorded=self._unknown(recorded, {"why": answer}), why=answer)
+
+    def _not_seen(self, recorded: Recorded, answer: NotSeen, *, refused: bool) -> Resolution:
+        """Record where an order was looked for in vain, and conclude what that means."""
         attempt = recorded.attempts[-1] if recorded.attempts else None
         if attempt is None:
             why = "no attempt of it is on record"

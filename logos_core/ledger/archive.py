@@ -96,7 +96,7 @@ def read(path: Path) -> Archived:
             after = events.verify(_stored(file, tail), before)
         whole = head["format"] == FORMAT and codec.heads_body(after) == tail["after"]
         found = Archived(before=before, after=after, events=tail["events"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zlib.error) as error:
         raise AuditError(f"the segment {path} cannot be read ({error}); restore it from a copy") from error
     if not whole:
         raise AuditError(f"the segment {path} is not whole; restore it from a copy")

@@ -246,8 +246,6 @@ class Connection:
     def _guarded(self, act: Callable[[], R]) -> R:
         try:
             return act()
-        except apsw.ConstraintError:
-            raise
         except apsw.Error as error:
             raise self._storage_error(error) from error
 

@@ -92,7 +92,8 @@ def decide(order: Order, recorded: Recorded | None) -> Verdict:
         return Verdict.SEND
     if recorded.payload is not None:
         same_decision(order.intent_id, recorded.payload, order.payload())
-    elif recorded.report is not None:
+    else:
+        assert recorded.report is not None, "what nobody here decided was read back from the venue"
         shown = _of_report(recorded.report)
         same_decision(order.intent_id, shown, {name: value for name, value in order.payload().items() if name in shown})
     return _VERDICTS.get(recorded.state, Verdict.REPLAY)

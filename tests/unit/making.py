@@ -1,5 +1,6 @@
 """Orders, reports and ledgers to try things on."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 from attrs import evolve
 
 from logos_core import Adapter
+from logos_core.capabilities import Features, Uniqueness
 from logos_core.clock import ManualClock
 from logos_core.hookspecs import PreparedOrder
 from logos_core.ledger.sqlite import SqliteLedger
-from logos_core.orders import Order, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from logos_core.orders import Order, OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from logos_core.records import Claim, LedgerIdentity
 from logos_core.reports import Execution, ExecutionReport
 from logos_core.testing import scripted
@@ -19,6 +21,7 @@ from logos_core.testing.faults import Fault, FaultKind, FaultPlan
 from logos_core.testing.rehearsal.presets import CREDENTIAL, embedded
 from logos_core.testing.rehearsal.scenario import price_at, unit_of
 from logos_core.testing.rehearsal.simulator import application
+from logos_core.testing.scripted import ScriptedSession, ScriptedVenue, capabilities
 from logos_core.testing.server import HttpRequest, HttpResponse, LoopbackServer, WireEntry
 
 OWNER = LedgerIdentity(venue="scripted", environment="simulator", account_id="ACCOUNT-1")
@@ -76,6 +79,25 @@ def execution_of(execution_id: str = "t1", venue_order_id: str = "v1", **changes
         executed_at=ManualClock().now(),
     )
     return evolve(made, **changes)
+
+
+def bracketed(desk: Callable[..., ScriptedSession]) -> ScriptedSession:
+    """A session with an order that the venue protects by two legs, one of them under an id of its own."""
+    features = Features(linked={OrderClass.BRACKET: {OrderType.LIMIT: (TimeInForce.GTC,)}}, sources={"linked": "scripted"})
+    session = desk(ScriptedVenue(evolve(capabilities(uniqueness=Uniqueness.OPEN), features=features)))
+    entry = session.adapter.submit(order(take_profit=110, stop_loss=90))
+    leg = evolve(entry, client_order_id=None, side=Side.SELL, leg_of=entry.client_order_id)
+    profit = evolve(leg, client_order_id="theirs", venue_order_id="profit", price=Decimal(110))
+    loss = evolve(leg, venue_order_id="loss", order_type=OrderType.STOP, price=None, stop_price=Decimal(90))
+    session.venue.change(str(entry.client_order_id), legs=(profit, loss))
+    return session
+
+
+def end_leg(session: ScriptedSession, venue_order_id: str) -> None:
+    """Let the venue end one leg of the one order it holds."""
+    (held,) = session.venue.held
+    legs = [evolve(leg, status=OrderStatus.CANCELED) if leg.venue_order_id == venue_order_id else leg for leg in held.legs]
+    session.venue.change(str(held.client_order_id), legs=tuple(legs))
 
 
 class Book:

@@ -4,7 +4,7 @@ import pytest
 
 from logos_core.capabilities import ExpiryKind, Uniqueness
 from logos_core.hookspecs import NotSeen, View
-from logos_core.rails.absence import CLOCK_MARGIN, Absence, AbsencePolicy, conclude
+from logos_core.rails.absence import CLOCK_MARGIN, Absence, AbsencePolicy, conclude, conclude_replacement
 from logos_core.testing.scripted import capabilities
 
 SENT_BY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -88,3 +88,10 @@ def test_an_engine_deadline_without_a_window_proves_nothing():
 
 def test_time_alone_never_proves_anything():
     assert Absence.UNRESOLVED == concluded(expiry=ExpiryKind.NONE, now=SENT_BY + timedelta(days=3650), venue_time=None)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_replacement_is_not_absent_because_the_order_it_was_to_replace_is_not_shown_either(refused):
+    found, why = conclude_replacement(capabilities(), None, refused=refused)
+
+    assert (Absence.UNRESOLVED, "the order that was to be replaced is not shown either") == (found, why)

@@ -26,7 +26,7 @@ from logos_core.testing.scripted import (
     time_out_before,
 )
 from logos_core.venues import VenueAskError
-from tests.unit.making import order
+from tests.unit.making import bracketed, end_leg, order
 from tests.unit.test_adapter_submit import break_commits, kinds, recorded
 
 
@@ -188,6 +188,105 @@ def test_cancelling_a_rejected_order_says_that_it_was_rejected(desk):
         session.adapter.cancel("one")
     except Exception as error:
         assert not isinstance(error, OutcomeUnknownError)
+
+
+def test_an_order_that_cannot_be_looked_for_is_not_cancelled_blindly_and_its_end_is_unknown(desk):
+    session = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
+    session.venue.on_submit(time_out_after())
+    session.venue.on_lookup(hide(), hide(), fail())
+    with pytest.raises(OutcomeUnknownError) as caught:
+        session.adapter.submit(order())
+    with pytest.raises(OutcomeUnknownError, match="the venue could not be asked"):
+        session.adapter.cancel(caught.value.reference)
+
+    assert [] == session.venue.cancels
+
+
+def test_an_unknown_order_is_cancelled_on_sight_although_no_ledger_can_say_what_was_sent(session):
+    """Its id and its symbol are all there is to tell it by."""
+    reference = evolve(recorded(session).reference(), venue_order_id=None)
+    session.ledger._db._connection.close()
+
+    assert session.adapter.cancel(reference).status is OrderStatus.CANCELED
+
+
+@pytest.mark.parametrize("wrong", [{"client_order_id": "somebody"}, {"symbol": "ETH/USDT"}])
+def test_without_a_ledger_no_order_under_another_id_or_symbol_is_cancelled(session, wrong):
+    reference = evolve(recorded(session).reference(), venue_order_id=None)
+    session.venue.on_lookup(show_another(**wrong))
+    session.ledger._db._connection.close()
+    with pytest.raises(OutcomeUnknownError, match="another order in its place"):
+        session.adapter.cancel(reference)
+
+    assert [] == session.venue.cancels
+
+
+def test_a_reference_with_another_symbol_than_is_on_record_moves_nothing(session):
+    with pytest.raises(LookupError, match=r"is an order of 'BTC/USDT', the reference says 'ETH/USDT'"):
+        session.adapter.cancel(evolve(recorded(session).reference(), symbol="ETH/USDT"))
+
+    assert [] == session.venue.cancels
+
+
+def test_a_cancel_returns_what_the_venue_shows_and_not_a_false_end_on_record(session):
+    name = recorded(session).client_order_id
+    session.ledger.apply_report(evolve(session.venue.held[0], status=OrderStatus.CANCELED), {"source": "stream"})
+    session.venue.on_cancel(take_cancel(cancels=False))
+
+    assert session.adapter.cancel(name).status is OrderStatus.NEW
+
+
+# ------------------------------------------------------------------------------------------------------------------- legs
+
+
+FILLED = {"status": OrderStatus.FILLED, "filled_quantity": Decimal(1), "average_price": Decimal(100)}
+
+
+@pytest.fixture
+def bracket(desk):
+    return bracketed(desk)
+
+
+def take_leg(bracket):
+    """Take the request to cancel a leg, and cancel it."""
+
+    def step(venue, reference):
+        end_leg(bracket, reference.venue_order_id)
+        return take_cancel()(venue, reference)
+
+    return step
+
+
+def test_of_an_order_that_has_filled_the_legs_are_cancelled_each_by_its_own_name(bracket):
+    name = recorded(bracket).client_order_id
+    bracket.venue.change(name, **FILLED)
+    bracket.adapter.lookup("one")
+    bracket.venue.on_cancel(take_leg(bracket), take_leg(bracket))
+    report = bracket.adapter.cancel("one")
+
+    assert [("theirs", "profit"), (name, "loss")] == [
+        (reference.client_order_id, reference.venue_order_id) for reference in bracket.venue.cancels
+    ]
+    assert (OrderStatus.FILLED, [OrderStatus.CANCELED] * 2) == (report.status, [leg.status for leg in report.legs])
+
+
+def test_the_refusal_of_one_leg_does_not_keep_the_other_from_being_cancelled(bracket):
+    bracket.venue.change(recorded(bracket).client_order_id, **FILLED)
+    bracket.adapter.lookup("one")
+    bracket.venue.on_cancel(reject(), take_leg(bracket))
+    report = bracket.adapter.cancel("one")
+
+    assert {"profit": OrderStatus.NEW, "loss": OrderStatus.CANCELED} == {leg.venue_order_id: leg.status for leg in report.legs}
+
+
+def test_an_order_whose_fill_is_learnt_by_the_refusal_of_its_cancel_loses_its_legs_too(bracket):
+    """On record it works, so the cancel is its own; the venue refuses it, because it has filled."""
+    bracket.venue.change(recorded(bracket).client_order_id, **FILLED)
+    bracket.venue.on_cancel(reject(), take_leg(bracket), take_leg(bracket))
+    report = bracket.adapter.cancel("one")
+
+    assert ["profit", "loss"] == [reference.venue_order_id for reference in bracket.venue.cancels]
+    assert {OrderStatus.CANCELED} == {leg.status for leg in report.legs}
 
 
 # ----------------------------------------------------------------------------------------------------------------- lookup

@@ -1,21 +1,25 @@
 """Replacing: one decision, one order more at most, and nothing that has traded is placed again."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from attrs import evolve
 
-from logos_core.capabilities import Uniqueness
+from logos_core import cancellation, replacing
+from logos_core.capabilities import Features, Uniqueness
 from logos_core.errors import (
     InvalidOrderError,
+    LedgerError,
     OrderConflictError,
     OrderDeniedError,
+    OrderInFlightError,
     OutcomeUnknownError,
     VenueUnavailableError,
 )
-from logos_core.hookspecs import Operation
+from logos_core.hookspecs import Found, Operation
 from logos_core.lifecycle import IntentState as S
-from logos_core.orders import Order, OrderStatus
+from logos_core.orders import Order, OrderClass, OrderStatus, OrderType, TimeInForce
 from logos_core.rails.replace import ReplacePolicy
 from logos_core.records import ClaimLostError
 from logos_core.replacing import ReplaceEnding
@@ -26,6 +30,7 @@ from logos_core.testing.scripted import (
     ScriptedVenue,
     accept,
     capabilities,
+    fail,
     hide,
     not_sent,
     reject,
@@ -381,6 +386,19 @@ def test_a_successor_that_is_not_shown_yet_is_not_taken_for_absent(native):
     assert E.REPLACED is native.adapter.replace("one", intent_id="two", price="101").ending
 
 
+@pytest.mark.parametrize(
+    ("steps", "why"), [([fail()] * 3, "could not be asked for: .*service unavailable"), ([hide()], "is not shown either")]
+)
+def test_nothing_is_concluded_of_a_replacement_while_the_order_it_was_to_replace_is_not_seen(native, steps, why):
+    native.venue.on_replace(swap_and_lose(swapped=False))
+    native.venue.on_lookup(scripted.show(), hide(), hide(), *steps)
+
+    with pytest.raises(OutcomeUnknownError, match=why):
+        native.adapter.replace("one", intent_id="two", price="101")
+
+    assert (S.UNKNOWN, 1) == (recorded(native, "two").state, native.venue.calls.count(Operation.REPLACE))
+
+
 def test_a_request_that_never_left_leaves_everything_as_it_was(native):
     native.venue.on_replace(*[not_sent()] * 3)
 
@@ -509,6 +527,13 @@ def test_an_order_of_which_nobody_knows_whether_it_exists_is_not_replaced(anew):
         anew.adapter.replace("unknown", intent_id="two", price="101")
 
 
+def test_an_order_of_which_nothing_is_on_record_is_not_replaced(session):
+    with pytest.raises(LookupError, match="no order 'lgsnobody' is on record"):
+        session.adapter.replace(evolve(recorded(session).reference(), client_order_id="lgsnobody"), intent_id="two", price="101")
+
+    assert (TEN, Decimal(0)) == at_the_venue(session)
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -556,3 +581,187 @@ def test_a_price_that_the_order_does_not_have_is_denied(session):
 
     with pytest.raises(InvalidOrderError, match="price is given"):
         session.adapter.replace("market", intent_id="two", price="101")
+
+
+# ------------------------------------------------------------------------------------------------ what is begun and not done
+
+
+def test_what_trades_after_a_doubtful_replacement_is_not_sent_a_second_time(desk):
+    """The same id could be sent again, were there anything left to place; all of it traded before the cancel was read."""
+    session = desk(ScriptedVenue())
+    session.adapter.submit(order(quantity=TEN))
+    session.venue.on_submit(*[time_out_before()] * 3)
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.replace("one", intent_id="two", price="101")
+    ReplacingVenue.trade(session.venue, name_of(session), TEN)
+    sent = session.venue.calls.count(Operation.SUBMIT)
+
+    with pytest.raises(OutcomeUnknownError, match="in doubt, and not sent again: the order traded"):
+        session.adapter.replace("one", intent_id="two", price="101")
+
+    assert (sent, S.UNKNOWN) == (session.venue.calls.count(Operation.SUBMIT), recorded(session, "two").state)
+
+
+def test_a_replacement_that_was_begun_ends_an_order_that_has_traded_all_that_was_decided(anew):
+    anew.venue.on_cancel(take_cancel(cancels=False))
+    with pytest.raises(OutcomeUnknownError):
+        anew.adapter.replace("one", intent_id="two", quantity=4)
+    ReplacingVenue.trade(anew.venue, name_of(anew), Decimal(4))
+    found = anew.adapter.replace("one", intent_id="two", quantity=4)
+
+    assert (E.GONE_NOT_REPLACED, S.NOT_PLACED) == (found.ending, recorded(anew, "two").state)
+    assert ((Decimal(0), Decimal(4)), 1) == (at_the_venue(anew), len(anew.venue.held))
+
+
+def test_an_order_that_was_replaced_is_replaced_no_more_and_the_denial_names_the_one_in_its_place(session):
+    session.adapter.replace("one", intent_id="two", price="101")
+
+    with pytest.raises(OrderDeniedError, match="'two' took its place"):
+        session.adapter.replace("one", intent_id="three", price="102")
+
+    assert (TEN, Decimal(0)) == at_the_venue(session)
+    assert recorded(session, "three") is None
+
+
+@pytest.mark.parametrize("begun", ["and not sent", "and denied"])
+def test_a_replacement_that_was_begun_and_never_placed_is_not_named_as_having_taken_the_place(anew, begun):
+    if begun == "and denied":
+        anew.venue.on_cancel(scripted.first(lambda: anew.parts.ledger.latch("a test"), take_cancel()))
+    anew.venue.on_submit(*[not_sent()] * 3)
+    anew.adapter.replace("one", intent_id="two", price="101")
+
+    assert E.GONE_NOT_REPLACED is anew.adapter.replace("one", intent_id="three", price="102").ending
+
+
+def test_a_replacement_that_a_living_session_is_sending_is_left_to_it(desk, session):
+    other, said = desk(recovers=False), []
+
+    def meanwhile():
+        with pytest.raises(OrderInFlightError) as caught:
+            other.adapter.replace("one", intent_id="two", price="101")
+        said.append(caught.value.reference.client_order_id)
+
+    operation = Operation.REPLACE if isinstance(session.venue, ReplacingVenue) else Operation.SUBMIT
+    place = swap() if operation is Operation.REPLACE else accept()
+    session.venue.script(operation, scripted.first(meanwhile, place))
+    found = session.adapter.replace("one", intent_id="two", price="101")
+
+    assert ([name_of(session, "two")], E.REPLACED, 2) == (said, found.ending, len(session.venue.held))
+
+
+def test_whoever_is_never_first_is_told_that_another_is_sending(session, monkeypatch):
+    def lose(*_):
+        raise ClaimLostError
+
+    monkeypatch.setattr(session.ledger, "claim", lose)
+    with pytest.raises(OrderInFlightError) as caught:
+        session.adapter.replace("one", intent_id="two", price="101")
+
+    assert name_of(session, "two") == caught.value.reference.client_order_id
+    assert 1 == len(session.venue.held)
+
+
+def test_no_more_than_so_many_orders_are_replaced_in_turn_and_the_last_is_cancelled_by_the_name_of_the_first(session, monkeypatch):
+    monkeypatch.setattr(replacing, "MAX_CHAIN", 2)
+    monkeypatch.setattr(cancellation, "MAX_REPLACED", 2)
+    session.adapter.replace("one", intent_id="two", price="101")
+    session.adapter.replace("two", intent_id="three", price="102")
+    with pytest.raises(LedgerError, match="more than 2 orders in turn"):
+        session.adapter.replace("three", intent_id="four", price="103")
+
+    assert (TEN, Decimal(0)) == at_the_venue(session)
+    ended = session.adapter.cancel("one")
+    assert (name_of(session, "three"), OrderStatus.CANCELED) == (ended.client_order_id, ended.status)
+    assert (Decimal(0), Decimal(0)) == at_the_venue(session)
+
+
+def test_a_request_of_the_venues_own_waits_until_it_shows_which_order_there_is(native):
+    """Its first word is that the original is about to end; asked again, it has ended."""
+
+    def end_later(venue, request):
+        new = swap()(venue, request)
+        pending = evolve(venue.orders_of(name_of(native))[-1], status=OrderStatus.PENDING_CANCEL, replaced_by=None)
+        venue.on_lookup(scripted.returns(Found(pending)))
+        return new
+
+    native.venue.on_replace(end_later)
+
+    assert E.REPLACED is native.adapter.replace("one", intent_id="two", price="101").ending
+
+
+def test_while_the_venue_cannot_be_asked_the_original_is_taken_for_what_is_on_record(session):
+    session.venue.on_lookup(*[fail()] * 3)
+
+    assert E.REPLACED is session.adapter.replace("one", intent_id="two", price="101").ending
+    assert (TEN, Decimal(0)) == at_the_venue(session)
+
+
+# ------------------------------------------------------------------------------------------------- what cannot be replaced
+
+
+def linked(desk, which):
+    """A session with an order of ten whose legs protect it, or with a pair of exits, at a venue that takes both."""
+    links = {kind: {OrderType.LIMIT: (TimeInForce.GTC,)} for kind in (OrderClass.BRACKET, OrderClass.OCO)}
+    features = Features(linked=links, sources={"linked": "scripted"})
+    made = desk(ScriptedVenue(evolve(capabilities(uniqueness=Uniqueness.OPEN), features=features)))
+    exits: dict[str, Any] = {"quantity": TEN, "take_profit": 110, "stop_loss": 90, "intent_id": "one"}
+    made.adapter.submit(
+        Order.oco(scripted.SYMBOL, "sell", **exits)
+        if which is OrderClass.OCO
+        else Order.limit(scripted.SYMBOL, "buy", price=100, **exits)
+    )
+    return made
+
+
+def test_a_pair_of_exits_is_not_replaced(desk):
+    session = linked(desk, OrderClass.OCO)
+
+    with pytest.raises(OrderDeniedError, match="REPLACE_LINKED"):
+        session.adapter.replace("one", intent_id="two", price="111")
+
+    assert ((TEN, Decimal(0)), None) == (at_the_venue(session), recorded(session, "two"))
+
+
+def test_an_entry_is_replaced_until_it_has_traded_and_its_legs_protect_something(desk):
+    session = linked(desk, OrderClass.BRACKET)
+    session.adapter.replace("one", intent_id="two", price="101")
+    ReplacingVenue.trade(session.venue, name_of(session, "two"), Decimal(4))
+
+    with pytest.raises(OrderDeniedError, match="the entry has traded"):
+        session.adapter.replace("two", intent_id="three", price="102")
+
+    assert (Decimal(6), Decimal(4)) == at_the_venue(session)
+
+
+def test_a_replacement_of_an_entry_that_was_begun_is_closed_once_it_has_traded(desk):
+    session = linked(desk, OrderClass.BRACKET)
+    session.venue.on_cancel(take_cancel(cancels=False))
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.replace("one", intent_id="two", price="101")
+    ReplacingVenue.trade(session.venue, name_of(session), Decimal(4))
+    found = session.adapter.replace("one", intent_id="two", price="101")
+
+    assert (E.ORIGINAL_STANDS, S.NOT_PLACED) == (found.ending, recorded(session, "two").state)
+    assert ((Decimal(6), Decimal(4)), 1) == (at_the_venue(session), len(session.venue.held))
+
+
+def test_an_order_by_notional_keeps_no_quantity_that_it_never_had(desk):
+    features = Features(notional={OrderType.MARKET: (TimeInForce.GTC,)}, sources={"notional": "scripted"})
+    session = desk(ReplacingVenue(evolve(able(), features=features)))
+    session.adapter.submit(Order.market(scripted.SYMBOL, "buy", notional=50, intent_id="one"))
+
+    with pytest.raises(OrderDeniedError, match="REPLACE_QUANTITY_UNKNOWN"):
+        session.adapter.replace("one", intent_id="two", price="101")
+
+    assert 1 == len(session.venue.held)
+
+
+def test_an_order_whose_terms_the_ledger_does_not_know_is_not_replaced(anew):
+    """It was read back from the venue, which tells no terms but prices."""
+    anew.venue.held.append(evolve(anew.venue.held[0], client_order_id="lgsfound", venue_order_id="v2"))
+    anew.ledger.adopt([anew.venue.held[1]], None)
+
+    with pytest.raises(OrderDeniedError, match="REPLACE_TERMS_UNKNOWN"):
+        anew.adapter.replace("lgsfound", intent_id="two", price="101", quantity=TEN)
+
+    assert (TEN + TEN, Decimal(0)) == at_the_venue(anew)

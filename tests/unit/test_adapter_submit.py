@@ -31,6 +31,7 @@ from logos_core.orders import Order, OrderStatus
 from logos_core.rails.absence import AbsencePolicy
 from logos_core.rails.retry import RetryConfig
 from logos_core.records import AttemptOutcome as A
+from logos_core.records import ClaimLostError
 from logos_core.submission import evidence
 from logos_core.testing.scripted import (
     Rails,
@@ -690,7 +691,79 @@ def test_an_answer_that_cannot_be_recorded_is_unknown(desk, change):
     assert S.UNKNOWN == recorded(session).state
 
 
+def test_a_lost_answer_of_an_order_that_the_venue_rejected_is_a_rejection_once_it_is_seen(desk):
+    session = desk(ScriptedVenue(CAREFUL))
+    session.venue.on_submit(time_out_after(OrderStatus.REJECTED))
+    with pytest.raises(OrderRejectedError, match="on record"):
+        session.adapter.submit(order())
+
+    assert (S.REJECTED, 1) == (recorded(session).state, session.venue.calls.count(Operation.SUBMIT))
+
+
+def test_an_order_shown_under_the_venues_id_of_another_intent_settles_nothing_and_latches(desk):
+    session = desk(ScriptedVenue(CAREFUL))
+    session.adapter.submit(order("zero"))
+    session.venue.on_submit(time_out_after())
+    session.venue.on_lookup(show_another(venue_order_id="v1"))
+    with pytest.raises(OutcomeUnknownError, match="something contradicts that"):
+        session.adapter.submit(order())
+
+    assert S.UNKNOWN is recorded(session).state
+    assert "for two intents" in session.ledger.latched()[0]
+
+
+def test_what_is_shown_of_an_intent_that_another_closed_is_unknown_if_it_cannot_be_its_order(desk):
+    """Closed as absent by somebody else while it was under way; and what the venue then shows is on record for another intent."""
+    session = desk(ScriptedVenue(CAREFUL))
+    session.adapter.submit(order("zero"))
+    name = session.parts.cache.client_order_id("one")
+    close = lambda: session.ledger.settle(name, 1, A.ABSENT, evidence={})
+    session.venue.on_submit(first(close, time_out_after()))
+    session.venue.on_lookup(show_another(venue_order_id="v1"))
+    with pytest.raises(OutcomeUnknownError, match="not on record"):
+        session.adapter.submit(order())
+
+    assert session.ledger.latched()
+
+
+@pytest.mark.parametrize("odd", [{"position": 0.5}, {"venue_time": datetime(2026, 1, 1)}], ids=["a float", "a naive time"])
+def test_an_absence_that_cannot_be_recorded_leaves_the_outcome_unknown(desk, odd):
+    session = desk(ScriptedVenue(ENGINE))
+    session.venue.on_submit(time_out_before())
+    session.venue.on_lookup(hide(**odd), hide(**odd))
+    with pytest.raises(OutcomeUnknownError, match="cannot be recorded: TypeError"):
+        session.adapter.submit(order())
+
+    assert (S.UNKNOWN, 1) == (recorded(session).state, session.venue.calls.count(Operation.SUBMIT))
+
+
 # --------------------------------------------------------------------------------------------------- ledger and processes
+
+
+def test_what_another_session_recorded_of_the_attempt_is_what_its_sender_returns(desk):
+    """A recovery that took it for abandoned saw it filled; the sender's own answer came later, and says less."""
+    session, other = desk(), desk(recovers=False)
+
+    def answer(venue, request):
+        report = accept()(venue, request)
+        filled = evolve(report, status=OrderStatus.FILLED, filled_quantity=Decimal(1), average_price=Decimal(100))
+        other.ledger.settle(request.client_order_id, 1, A.ACCEPTED, report=filled, evidence={})
+        return report
+
+    session.venue.on_submit(answer)
+    said = session.adapter.submit(order())
+
+    assert (OrderStatus.FILLED, Decimal(1)) == (said.status, said.filled_quantity)
+
+
+def test_an_unavailable_venue_is_told_as_such_although_the_ledger_cannot_be_read(desk):
+    """Nothing was sent; that is certain without the ledger."""
+    session = desk(rails=ONE_TRY)
+    session.venue.script(Operation.PREPARE, first(session.ledger._db._connection.close, fail()))
+    with pytest.raises(VenueUnavailableError, match="service unavailable"):
+        session.adapter.submit(order())
+
+    assert [] == session.venue.received
 
 
 def test_an_outcome_that_cannot_be_recorded_says_so_with_the_report_and_latches(desk):
@@ -784,6 +857,19 @@ def test_a_lost_race_returns_the_winners_result(desk):
 
     assert "v1" == session.adapter.submit(order()).venue_order_id
     assert 1 == len(session.venue.received)
+
+
+def test_whoever_is_never_first_is_told_that_another_is_sending(desk, monkeypatch):
+    session = desk()
+
+    def lose(*_):
+        raise ClaimLostError
+
+    monkeypatch.setattr(session.ledger, "claim", lose)
+    with pytest.raises(OrderInFlightError):
+        session.adapter.submit(order())
+
+    assert [] == session.venue.received
 
 
 def test_two_sessions_that_both_proved_an_attempt_absent_make_one_order(desk):

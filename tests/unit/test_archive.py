@@ -16,7 +16,7 @@ from logos_core import LogosError, OrderConflictError, OrderNotPlacedError, Orde
 from logos_core.clock import ManualClock
 from logos_core.errors import AuditError, LedgerError
 from logos_core.events import verify
-from logos_core.ledger import archive
+from logos_core.ledger import archive, codec
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.orders import OrderStatus
 from logos_core.records import AttemptOutcome as A
@@ -292,6 +292,55 @@ def test_a_missing_segment_is_told_and_an_altered_one_is_refused(old):
 
     assert [segment.file] == missing
     assert [] == archive.verify(old.ledger)[1]
+
+
+def _altered(whole, place, change):
+    """Change what one line says, as somebody would who can pack a file."""
+    lines = [json.loads(line) for line in gzip.decompress(whole).splitlines()]
+    lines[place] = change(lines[place])
+    return gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+
+
+ALTERED = {
+    "of another format": (0, lambda head: {**head, "format": "logos segment 2"}),
+    "heads that its events do not lead to": (-1, lambda tail: {**tail, "after": {"s1": "1:" + "00" * 32}}),
+    "an event without its end": (1, lambda row: row[:-1]),
+    "an event that is a number": (1, lambda row: [*row[:4], 5, *row[5:]]),
+    "a beginning that is none": (0, lambda head: [1]),
+    "no end": (-1, lambda tail: {}),
+}
+
+
+@pytest.mark.parametrize(("place", "change"), ALTERED.values(), ids=list(ALTERED))
+def test_a_segment_is_whole_by_its_own_word_or_refused(old, place, change):
+    """Read alone, without the ledger that knows its hash."""
+    path = old.path.with_name(archived(old).file)
+    whole = path.read_bytes()
+    events = archive.read(path).events
+    path.write_bytes(_altered(whole, place, change))
+    with pytest.raises(AuditError, match="restore it from a copy"):
+        archive.read(path)
+
+    path.write_bytes(_altered(whole, place, lambda line: line))
+    assert events == archive.read(path).events > 0, "packed anew, and nothing changed"
+
+
+def test_a_ledger_that_goes_on_from_elsewhere_than_its_segment_ends_is_refused(old):
+    archived(old)
+    with old.ledger._transaction():
+        heads = {"s1": (1, b"0" * 32)}
+        old.ledger._db.write("UPDATE segments SET heads = ?", json.dumps(codec.heads_body(heads)))
+    with pytest.raises(AuditError, match="the chain of session s1 does not go on from the segment"):
+        archive.verify(old.ledger)
+
+
+def test_a_segment_of_a_ledger_that_was_lost_is_kept_beside_the_new_one(old):
+    place = old.path.with_name(f"{old.path.name}.segment-0001.jsonl.gz")
+    place.write_bytes(b"all there is of another ledger")
+    segment = archived(old)
+
+    assert [b"all there is of another ledger"] == [path.read_bytes() for path in place.parent.glob(f"{place.name}.replaced-*")]
+    assert (place.name, []) == (segment.file, archive.verify(old.ledger)[1])
 
 
 def _rewritten(whole):

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import threading
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,35 @@ def test_whatever_asks_the_venue_can_be_awaited_with_the_same_arguments():
 
     assert asked == {name: inspect.signature(getattr(AsyncAdapter, name)) for name in asked}
     assert {"submit", "replace", "cancel", "lookup", "recover", "reconcile"} <= set(asked)
+
+
+def test_every_call_reaches_the_adapter_as_it_was_made_and_its_result_comes_back():
+    """Each argument is its own name, so that none can take another's place."""
+    calls = [name for name, call in vars(Adapter).items() if inspect.isfunction(call) and name[0] != "_" and name != "close"]
+
+    class Noting:
+        def __getattr__(self, name):
+            return lambda *given, **named: (name, inspect.signature(getattr(Adapter, name)).bind(self, *given, **named).arguments)
+
+        def close(self):
+            pass
+
+    noting: Any = Noting()
+
+    def made(name):
+        _, *given = inspect.signature(getattr(Adapter, name)).parameters.values()
+        named = {argument.name: argument.name for argument in given if argument.kind is argument.KEYWORD_ONLY}
+        return [argument.name for argument in given if argument.name not in named], named
+
+    async def call_all():
+        async with AsyncAdapter(lambda: noting, 1) as adapter:
+            return [await getattr(adapter, name)(*made(name)[0], **made(name)[1]) for name in calls]
+
+    expected: list[Any] = [(name, {"self": noting, **{word: word for words in made(name) for word in words}}) for name in calls]
+    without_result = calls.index("accept_positions")
+    expected[without_result] = None
+
+    assert expected == asyncio.run(call_all())
 
 
 def test_a_hundred_submits_at_once_are_a_hundred_orders(loopback):

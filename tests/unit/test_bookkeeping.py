@@ -137,6 +137,21 @@ def test_a_trade_that_came_late_is_booked_in_its_place(traded, size):
     assert book_of([*told, late], NAMES) == keeper.book()
 
 
+def test_a_book_that_was_interrupted_in_the_making_is_made_whole_the_next_time(traded, monkeypatch):
+    keeper, told = Bookkeeper(traded.ledger), [trade(0, "2"), trade(1, "-1", "110"), trade(2, "-1", "120")]
+    tell(traded, *told[:2])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(bookkeeping, "day_result", _interrupted)
+        keeper.book()
+    tell(traded, told[2])
+
+    assert book_of(told, NAMES) == keeper.book()
+
+
+def _interrupted(*_):
+    raise KeyboardInterrupt
+
+
 # ------------------------------------------------------------------------------------------------------ more than was ordered
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from logos_core.clock import ManualClock
 from logos_core.instruments import PriceBand
-from logos_core.orders import OrderRequest, TimeInForce
+from logos_core.orders import Order, OrderRequest, TimeInForce
 from logos_core.rails.grid import place
 from logos_core.records import Denial
 from logos_core.testing.scripted import INSTRUMENT
@@ -117,3 +117,18 @@ def test_rounding_is_towards_zero_exactly():
 
     assert (Decimal("1.234"), Decimal("100.01")) == (found.quantity, found.price)
     assert Decimal("1.2345").quantize(Decimal("0.001"), ROUND_FLOOR) == found.quantity
+
+
+def test_of_an_order_by_notional_nothing_is_rounded_and_no_quantity_denied():
+    found = placed(Order.market(INSTRUMENT.symbol, "buy", notional="50.001", intent_id="one", round_to_grid=True))
+
+    assert isinstance(found, OrderRequest)
+    assert (None, Decimal("50.001")) == (found.quantity, found.notional)
+
+
+def test_a_leg_whose_price_rounds_down_to_nothing_is_denied_and_does_not_crash():
+    found = placed(order(side="sell", take_profit="0.001", round_to_grid=True))
+
+    assert isinstance(found, Denial)
+    assert "PRICE_OFF_GRID" == found.reason
+    assert "take_profit is 0.001" in found.message

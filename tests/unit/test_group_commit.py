@@ -213,6 +213,48 @@ def test_a_commit_that_fails_fails_all_and_the_next_chain_is_whole(book, crowd):
     verify(book.ledger.events())
 
 
+@pytest.mark.parametrize("statement", ["SAVEPOINT attempt", "RELEASE attempt"])
+def test_a_disk_that_fails_between_two_members_fails_all(book, crowd, statement):
+    """The first of them was through, and is not told so: nothing of the group is durable."""
+    real = book.ledger._db._connection
+
+    class Failing:
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        def execute(self, sql, *bindings):
+            if sql == statement:
+                raise apsw.IOError("disk I/O error")
+            return real.execute(sql, *bindings)
+
+    def break_the_disk():
+        book.ledger._db._connection = Failing()
+
+    results = crowd.together(lambda: book.claim("a", deny=break_the_disk), lambda: book.claim("b"), lambda: book.claim("c"))
+    book.ledger._db._connection = real
+
+    assert [LedgerError] * 3 == [type(result) for result in results]
+    assert "check the disk" in book.ledger.broken
+    assert [] == book.ledger.recorded(9)
+
+
+def test_a_mistake_of_ours_in_the_midst_of_a_group_fails_all_and_nothing_is_written_after_it(book, crowd):
+    def mistake():
+        crowd.before_commit = lambda: None
+        raise RuntimeError("a mistake")
+
+    def arm():
+        crowd.before_commit = mistake
+
+    results = crowd.together(lambda: book.claim("a", deny=arm), lambda: book.claim("b"))
+
+    assert [LedgerError] * 2 == [type(result) for result in results]
+    assert "met a mistake of this program (RuntimeError('a mistake'))" in str(results[1])
+    with pytest.raises(LedgerError, match="open a new session"):
+        book.claim("c")
+    assert [] == book.ledger.recorded(9)
+
+
 def test_a_disk_that_fails_under_one_member_fails_all(book, crowd):
     def fill_up():
         pages = book.ledger._db.row("PRAGMA page_count")[0]
@@ -339,6 +381,24 @@ def test_closing_leaves_no_thread_and_nobody_waiting(tmp_path):
     assert not thread.is_alive()
     with pytest.raises(LedgerError):
         book.ledger.note("late", {})
+
+
+def test_nothing_is_taken_on_once_the_ledger_is_closed(book):
+    """It would be run by nobody, and its caller would wait for ever."""
+    said: list[str] = []
+    book.ledger._db._writer.stop()
+
+    def come_late():
+        try:
+            book.ledger._db._writer.run(lambda: None, lambda: None, lambda _: None)
+        except LedgerError as error:
+            said.append(str(error))
+
+    caller = threading.Thread(target=come_late, daemon=True)
+    caller.start()
+    caller.join(PATIENCE_S)
+
+    assert ["the ledger is closed"] == said
 
 
 def run(tmp_path, program):
@@ -482,6 +542,41 @@ def test_an_interrupt_of_a_caller_who_has_just_been_told_waits_for_no_second_wor
 
     assert [1] == left
     book.ledger.close()
+
+
+def test_whoever_was_told_may_ask_again(book):
+    """An interrupt may come between the two, and whoever was interrupted waits once more."""
+    job = writer._Job(lambda: None, lambda: None)
+
+    def wait_twice():
+        job.wait()
+        job.wait()
+
+    caller = threading.Thread(target=wait_twice, daemon=True)
+    caller.start()
+    job.decide(None)
+    caller.join(PATIENCE_S)
+
+    assert not caller.is_alive()
+
+
+def test_a_forked_child_may_close_the_ledger_whatever_another_thread_was_about_to_do(tmp_path):
+    """That thread is not there any more, and what it held nobody lets go."""
+    program = """
+crowd.together(lambda: book.claim("a"), lambda: book.claim("b"))
+book.ledger._db._writer._lock.acquire()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    book.ledger.close()
+    say("closed")
+    os._exit(0)
+book.ledger._db._writer._lock.release()
+say(os.waitpid(child, 0)[1], book.claim("c"))
+"""
+    said, err, _ = run(tmp_path, program)
+
+    assert ["closed", "0 1"] == said, err
 
 
 def test_a_forked_child_is_told_instead_of_left_waiting(tmp_path):

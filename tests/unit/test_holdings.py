@@ -56,6 +56,12 @@ def test_a_fee_taken_out_of_the_asset_counts_by_asset_and_not_by_symbol():
     assert {"BTC/USDT": Decimal(1)} == holdings.moved(book, BY_SYMBOL)
 
 
+def test_an_instrument_of_which_nobody_knows_what_it_is_made_of_moves_its_fees_alone():
+    book = book_of([execution_of(quantity=Decimal(1), fees=(Fee(amount=Decimal("0.2"), asset="BNB"),))], {})
+
+    assert {"BNB": Decimal("-0.2")} == holdings.moved(book, BY_ASSET)
+
+
 def test_one_asset_of_two_instruments_is_one_sum():
     told = [execution_of(quantity=Decimal(1)), execution_of("t2", symbol="BTC/EUR", quantity=Decimal(2), side=Side.SELL)]
     book = book_of(told, {**ASSETS, "BTC/EUR": Assets("BTC", "EUR")})

@@ -751,3 +751,53 @@ def test_a_ledger_is_read_page_by_page_and_loses_no_event(book, monkeypatch):
     assert list(range(1, 12)) == [event.sequence for event in book.ledger.events()]
     assert list(range(1, 10)) == [event.number for event in book.ledger.session_events()]
     assert ["attempt", "settled"] == [event.kind for event in book.ledger.events("lgs2")]
+
+
+def test_an_attempt_in_flight_admits_no_other_even_if_the_intent_says_that_it_is_free(book):
+    """The unique key holds the promise also against a mistake of ours."""
+    book.claim()
+    with book.ledger._transaction():
+        book.ledger._db.write("UPDATE intents SET state = 'not_sent'")
+    with pytest.raises(ClaimLostError):
+        book.claim()
+
+    assert (1, None) == (len(book.ledger.find("lgs1").attempts), book.ledger.broken)
+
+
+def test_a_latch_that_is_set_already_for_a_reason_is_not_set_for_it_again(book):
+    for reason in ("it smells", "it smells", "it burns"):
+        book.ledger.latch(reason)
+
+    assert ["it smells", "it burns"] == book.ledger.latched()
+    assert 2 == book.kinds().count("latched")
+
+
+def test_what_another_session_recorded_of_an_attempt_outranks_a_later_answer(book):
+    """It was settled while its sender still waited; the sender is told what is on record."""
+    book.claim()
+    filled = report_of(status=OrderStatus.FILLED, filled_quantity=Decimal(1), average_price=Decimal(100))
+    book.settle(A.ACCEPTED, report=filled)
+    told = book.ledger.accept("lgs1", 1, report_of(), {})
+
+    assert (S.FILLED, OrderStatus.FILLED) == (told.state, told.report.status)
+    assert 1 == book.kinds().count("settled")
+
+
+def test_the_latest_evidence_is_where_an_intent_was_looked_for_or_how_its_attempt_ended(book):
+    book.claim()
+    before = book.ledger.last_evidence("lgs1")
+    book.settle(A.UNKNOWN)
+    book.ledger.note("cancel", {}, "lgs1")
+    ended = book.ledger.last_evidence("lgs1")
+    book.ledger.note("not_seen", {"why": "404"}, "lgs1")
+    looked_for = book.ledger.last_evidence("lgs1")
+
+    assert (None, "settled", "not_seen") == (before, ended and ended.kind, looked_for and looked_for.kind)
+
+
+def test_denials_are_all_told_and_nothing_else(book):
+    book.claim()
+    for reason in ("ONE", "TWO"):
+        book.ledger.note("denied", {"reason": reason})
+
+    assert ["ONE", "TWO"] == [event.fields()["reason"] for event in book.ledger.denials()]

@@ -212,6 +212,15 @@ def test_a_failing_disk_is_met_once_and_then_nothing_is_written(book, monkeypatc
     assert book.ledger.find("lgs1") is None
 
 
+def test_a_violated_constraint_is_an_answer_and_no_failure_of_the_storage(book):
+    book.claim()
+    double = "INSERT INTO intents (client_order_id, symbol, state, created_at, updated_at) VALUES ('lgs1', '', '', '', '')"
+    with pytest.raises(apsw.ConstraintError), book.ledger._transaction():
+        book.ledger._db.row(f"{double} RETURNING id")
+
+    assert (None, 1) == (book.ledger.broken, book.claim("lgs2"))
+
+
 def test_an_interrupt_inside_a_transaction_undoes_it_and_the_ledger_goes_on(book):
     def deny():
         raise KeyboardInterrupt

@@ -143,3 +143,18 @@ def test_legs_survive_being_read_back(bracket):
 
     assert (REQUEST, WHOLE.legs) == (known(again).request, known(again).report.legs)
     again.ledger.close()
+
+
+def test_a_leg_of_another_intents_order_is_not_taken_for_ones_own(bracket):
+    """The venue gave one id for two legs; whose it is cannot be told, so new orders stop."""
+    bracket.claim("lgs2", request=evolve(REQUEST, client_order_id="lgs2"))
+    bracket.apply(evolve(PROFIT, leg_of="lgs2"))
+    bracket.apply(evolve(PROFIT, leg_of="lgs2", **FILLED))
+
+    assert OrderStatus.NEW is statuses(bracket)["profit"]
+    assert "for two intents" in bracket.ledger.latched()[0]
+
+
+def test_a_leg_of_an_order_that_is_not_ours_is_nobodys(bracket):
+    assert bracket.apply(evolve(PROFIT, leg_of="somebody's", venue_order_id="v7")) is None
+    assert {"profit", "loss"} == set(statuses(bracket))

@@ -149,3 +149,13 @@ def test_an_index_that_an_old_ledger_was_given_by_hand_does_not_stop_its_migrati
     open_and_close(old)
 
     assert migrations.newest_version() == version(old)
+
+
+def test_whoever_finds_a_ledger_brought_up_to_date_by_another_runs_no_migration_twice(old):
+    """It read the version before the other one was through."""
+    open_and_close(old)
+    connection, before = Connection(old), schema(old)
+    migrations.bring_up_to_date(connection, "1")
+    connection.close()
+
+    assert (migrations.newest_version(), before) == (version(old), schema(old))

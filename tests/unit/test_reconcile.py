@@ -10,10 +10,10 @@ from logos_core.errors import OrderDeniedError, OutcomeUnknownError
 from logos_core.hookspecs import Operation
 from logos_core.lifecycle import IntentState as S
 from logos_core.orders import OrderStatus
-from logos_core.reconciliation import Agreement, Difference, ReconciliationReport, verdict
+from logos_core.reconciliation import Agreement, Difference, ReconciliationReport, differences, verdict
 from logos_core.testing.scripted import ScriptedVenue, accept, capabilities, fail, hide, time_out_before
 from logos_core.wire import Answer
-from tests.unit.making import order, report_of
+from tests.unit.making import bracketed, end_leg, order, report_of
 from tests.unit.test_adapter_submit import recorded
 
 
@@ -111,6 +111,21 @@ def test_an_order_that_the_list_skipped_is_asked_for_by_name(session):
     assert (Agreement.UNSETTLED, (recorded(session).client_order_id,)) == (report.verdict, report.in_motion)
 
 
+def test_an_order_that_ended_after_the_list_was_read_is_recorded_and_neither_missing_nor_in_motion(session):
+    session.adapter.submit(order())
+    name = recorded(session).client_order_id
+
+    def read_then_end(venue, request):
+        shown = evolve(venue.snapshot(), open_orders=())
+        venue.change(name, status=OrderStatus.EXPIRED)
+        return shown
+
+    session.venue.script(Operation.RECONCILE, read_then_end)
+    report = session.adapter.reconcile()
+
+    assert (Agreement.AGREES, S.EXPIRED) == (report.verdict, recorded(session).state)
+
+
 def test_an_order_that_could_not_be_asked_for_is_not_missing(session):
     session.adapter.submit(order())
     session.venue.script(Operation.RECONCILE, lambda venue, request: evolve(venue.snapshot(), open_orders=()))
@@ -147,6 +162,12 @@ def test_a_foreign_order_is_told_and_halts_nothing(session):
 
     assert (Agreement.AGREES, ("v7", "v8")) == (report.verdict, report.foreign_remote)
     assert session.adapter.submit(order()).status is OrderStatus.NEW
+
+
+def test_a_foreign_order_that_has_ended_is_not_told(session):
+    session.venue.held.append(report_of("somebody", status=OrderStatus.FILLED))
+
+    assert () == session.adapter.reconcile().foreign_remote
 
 
 def test_a_second_order_of_one_intent_stops_new_orders(session):
@@ -235,3 +256,72 @@ def test_orders_that_work_on_although_they_ended_on_record_are_told_after_one_wa
     assert (Agreement.DIFFERS, ["state"] * 3, ()) == (found.verdict, [row.field for row in found.different], found.in_motion)
     assert session.venue.capabilities.client_ids.visibility_lag_s == session.clock.monotonic_s() - began_s
     assert 3 == len(session.ledger.latched())
+
+
+def test_an_order_that_was_never_reported_differs_by_its_state_alone(session):
+    """There is nothing else on record that could be compared."""
+    session.adapter.submit(order())
+    known = evolve(recorded(session), state=S.UNKNOWN, report=None)
+
+    assert [("state", "unknown", "new")] == [
+        (found.field, found.ledger, found.venue) for found in differences(known, report_of(known.client_order_id))
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------------- legs
+
+
+@pytest.fixture
+def bracket(desk):
+    """A session whose order has filled, and whose two legs work."""
+    made = bracketed(desk)
+    made.venue.change(
+        recorded(made).client_order_id, status=OrderStatus.FILLED, filled_quantity=Decimal(1), average_price=Decimal(100)
+    )
+    made.adapter.lookup("one")
+    return made
+
+
+def show_no_legs(venue, _request):
+    """A reading that tells of orders, and of their legs only where they are asked for."""
+    return evolve(venue.snapshot(), changed_orders=tuple(evolve(report, legs=()) for report in venue.held))
+
+
+def test_legs_that_the_lists_do_not_show_are_found_beneath_their_order(bracket):
+    bracket.venue.script(Operation.RECONCILE, show_no_legs)
+    report = bracket.adapter.reconcile()
+
+    assert (Agreement.AGREES, ()) == (report.verdict, report.missing_remote)
+
+
+def test_how_a_leg_ended_that_the_lists_do_not_show_is_recorded(bracket):
+    bracket.venue.script(Operation.RECONCILE, show_no_legs)
+    end_leg(bracket, "loss")
+    report = bracket.adapter.reconcile()
+
+    assert Agreement.AGREES == report.verdict
+    assert ["profit"] == [leg.venue_order_id for leg in bracket.ledger.working_legs()]
+
+
+def test_a_leg_that_the_venue_shows_nowhere_is_missing(bracket):
+    name = recorded(bracket).client_order_id
+    bracket.venue.change(name, legs=bracket.venue.held[0].legs[:1])
+    report = bracket.adapter.reconcile()
+
+    assert (Agreement.DIFFERS, (f"{name}: leg loss",)) == (report.verdict, report.missing_remote)
+
+
+def test_the_legs_of_an_order_that_the_venue_shows_nowhere_are_missing(bracket):
+    name = recorded(bracket).client_order_id
+    bracket.venue.held.clear()
+
+    assert (f"{name}: leg profit", f"{name}: leg loss") == bracket.adapter.reconcile().missing_remote
+
+
+def test_legs_that_could_not_be_asked_for_are_not_missing_and_nothing_agrees(bracket):
+    bracket.venue.script(Operation.RECONCILE, show_no_legs)
+    bracket.venue.on_lookup(*[fail()] * 6)
+    report = bracket.adapter.reconcile()
+
+    assert (Agreement.COULD_NOT_ASK, ()) == (report.verdict, report.missing_remote)
+    assert "service unavailable" in str(report)

@@ -1,5 +1,7 @@
 """What a dead session left open becomes known, or unknown, and nothing is sent."""
 
+from datetime import datetime
+
 import pytest
 from attrs import evolve
 
@@ -10,7 +12,7 @@ from logos_core.lifecycle import IntentState as S
 from logos_core.orders import OrderStatus
 from logos_core.records import AttemptOutcome as A
 from logos_core.recovery import is_abandoned
-from logos_core.resolution import Resolution, Standing
+from logos_core.resolution import Resolution, Resolver, Standing
 from logos_core.testing.scripted import (
     ScriptedVenue,
     accept,
@@ -24,7 +26,7 @@ from logos_core.testing.scripted import (
     time_out_before,
 )
 from tests.unit.making import order
-from tests.unit.test_adapter_submit import outcomes, recorded
+from tests.unit.test_adapter_submit import break_commits, outcomes, recorded
 
 ENGINE = capabilities(uniqueness=Uniqueness.OPEN, expiry=ExpiryKind.ENGINE, window_s=5.0)
 
@@ -223,3 +225,54 @@ def test_an_unknown_of_a_living_session_is_settled_by_anyone(desk):
     other = desk()
 
     assert S.NEW == recorded(other).state
+
+
+@pytest.mark.parametrize("odd", [{"position": 0.5}, {"venue_time": datetime(2026, 1, 1)}], ids=["a float", "a naive time"])
+def test_an_absence_that_cannot_be_recorded_proves_nothing_and_leaves_the_outcome_unknown(desk, odd):
+    die_in_submit(desk(ScriptedVenue(ENGINE)), processed=False)
+    again = desk(recovers=False)
+    again.clock.sleep(86_400)
+    again.venue.on_lookup(hide(**odd), hide(**odd))
+    report = again.adapter.recover()
+
+    assert ((recorded(again).client_order_id,), S.UNKNOWN) == (report.unknown, recorded(again).state)
+
+
+def test_an_intent_that_a_mistake_of_ours_keeps_from_being_settled_does_not_hold_up_the_others(desk, monkeypatch):
+    die_in_submit(desk(), processed=True)
+    die_in_submit(desk(recovers=False), processed=True, intent_id="two")
+    again = desk(recovers=False)
+    first_name, find_out = recorded(again).client_order_id, Resolver.find_out
+
+    def mistaken(resolver, recorded, **more):
+        if recorded.client_order_id == first_name:
+            raise RuntimeError("a mistake")
+        return find_out(resolver, recorded, **more)
+
+    monkeypatch.setattr(Resolver, "find_out", mistaken)
+    report = again.adapter.recover()
+
+    assert ((first_name,), (recorded(again, "two").client_order_id,)) == (report.unknown, report.found)
+    assert (report.unknown_since, S.IN_FLIGHT) == ((recorded(again).open_since,), recorded(again).state)
+
+
+def test_recovery_ends_where_the_ledger_can_record_no_more(desk):
+    """What it would say next would be on record nowhere."""
+    die_in_submit(desk(), processed=True)
+    again = desk(recovers=False)
+    again.venue.on_lookup(first(lambda: break_commits(again), show()))
+    with pytest.raises(LedgerError, match="the disk is broken"):
+        again.adapter.recover()
+
+    assert S.IN_FLIGHT is recorded(again).state
+
+
+def test_what_the_venue_answered_is_on_record_as_it_was_its_floats_as_text(desk):
+    """A float would be spelled differently by another machine, and the chain would not verify there."""
+    die_in_submit(desk(), processed=True)
+    again = desk(recovers=False)
+    again.venue.on_lookup(show_another(raw={"fills": [{"price": 0.1, 1: None}], "side": ("buy", True)}))
+    again.adapter.recover()
+    (settled,) = [event.fields() for event in again.adapter.audit_log if event.kind == "settled"]
+
+    assert {"fills": [{"price": "0.1", "1": None}], "side": ["buy", True]} == settled["evidence"]["raw"]

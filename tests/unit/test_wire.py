@@ -64,6 +64,18 @@ def test_a_closed_gate_leaves_everything_unsent_and_is_remembered(wire):
     assert (Phase.NOTHING_SENT, "HALTED", []) == (record.phase, record.closed_by.reason, ran)
 
 
+def test_a_venues_own_gate_stands_behind_those_of_the_rails_and_closes_like_them(wire):
+    ran = []
+    with wire.operation(Operation.SUBMIT, (lambda: ran.append("rails"),)) as record:
+        record.ask_also(lambda: ran.append("venue"))
+        record.ask_also(closed)
+        record.begin_request()
+        with pytest.raises(GateClosedError):
+            record.first_byte_once(lambda: ran.append("connection"))
+
+    assert (["rails", "venue"], Phase.NOTHING_SENT, "HALTED") == (ran, record.phase, record.closed_by.reason)
+
+
 def test_gates_run_before_each_request_of_an_operation_again(wire):
     ran = []
     with wire.operation(Operation.LOOKUP, (lambda: ran.append(1),)) as record:
