@@ -210,7 +210,7 @@ class _Watched:
 
 def _watch(copy: Path, paths: Sequence[str], names: Sequence[str]) -> tuple[int, Reach, dict[str, float]]:
     """Run tests, and return how pytest ended, which lines each test reaches, and how long it takes."""
-    watch = coverage.Coverage(data_file=None, include=[str(copy / name) for name in names])
+    watch = coverage.Coverage(data_file=None, config_file=False, include=[str(copy / name) for name in names])
     watched = _Watched(watch)
     watch.start()
     code = int(pytest.main([*_QUIETLY, f"--rootdir={copy}", *paths], plugins=[watched])) if paths else 0
