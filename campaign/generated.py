@@ -136,7 +136,7 @@ def files(tree: Path, only: str | None = None) -> list[str]:
     """Return the files in which something is changed, or those whose names end so."""
     paths = [path for pattern in FILES for path in sorted(tree.glob(pattern)) if path.name != "__init__.py"]
     names = [path.relative_to(tree).as_posix() for path in paths]
-    chosen = [name for name in names if only is None or name.removesuffix(".py").endswith(f"/{only.removesuffix('.py')}")]
+    chosen = [name for name in names if only is None or f"/{name}".endswith(f"/{only.removesuffix('.py')}.py")]
     if not chosen:
         raise GeneratedError(f"nothing is changed in {only}, only in: {', '.join(names)}")
     return chosen
