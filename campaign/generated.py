@@ -91,9 +91,12 @@ class Tests:
     seconds: Mapping[str, float]
 
     def of(self, mutation: Mutation) -> list[str]:
-        """Return the tests for a change, the quickest first; for what runs at import, those that reach anything in the file."""
+        """Return the tests for a change, the quickest first; for what runs at import, all beside those that reach anything in the file."""
         lines = self.reach.get(mutation.file, {})
         reaching = {test for line in mutation.lines or lines for test in lines.get(line, ())}
+        if not mutation.lines:
+            beside = {_file(test) for test in reaching}
+            reaching = {test for test in self.seconds if _file(test) in beside}
         chosen: list[str] = []
         left_s = TESTS_S
         for test in sorted(reaching, key=lambda test: (self.seconds[test], test)):
@@ -130,6 +133,10 @@ class Explanation:
         """Tell whether a change is the one that is explained."""
         same = (self.file, self.function, self.was) == (mutation.file, mutation.function, mutation.was)
         return same and self.becomes in {None, mutation.becomes}
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def files(tree: Path, only: str | None = None) -> list[str]:
@@ -243,7 +250,7 @@ def _first_failing(copy: Path, tests: Sequence[str]) -> str | None:
     sys.dont_write_bytecode = True
     for share in (tests[:FEW], tests[FEW:]):
         chosen = _Chosen(share)
-        paths = sorted({test.partition("::")[0] for test in share})
+        paths = sorted({_file(test) for test in share})
         code = int(pytest.main([*_QUIETLY, f"--rootdir={copy}", *paths], plugins=[chosen])) if share else 0
         if code not in {0, _NOTHING_RAN}:
             return chosen.failed or NO_START

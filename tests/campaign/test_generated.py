@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import asdict
+from attrs.filters import include as fields
 
 from campaign import generated
 from campaign.mutations import Mutation, mutations
@@ -23,7 +25,7 @@ RUN = """
 import sys, pathlib
 from campaign import generated
 
-generated.PRELOADED = ()
+generated.PRELOADED, generated.WORKERS = (), 1
 sys.exit(generated.main(sys.argv[2:], pathlib.Path(sys.argv[1])))
 """
 
@@ -33,9 +35,6 @@ def entry(was: str, becomes: str) -> str:
         "[[survivor]]\n"
         f'file = "logos_core/lifecycle.py"\nfunction = "allowed"\nwas = "{was}"\nbecomes = "{becomes}"\nbecause = "nobody orders that"\n'
     )
-
-
-EXPLAINED = entry("return quantity >= 1", "return quantity > 1") + entry("return quantity >= 1", "return quantity >= 2")
 
 
 @pytest.fixture
@@ -79,13 +78,17 @@ def test_what_no_test_notices_and_nobody_explains_ends_the_command_with_1(tree):
     assert CODE == (tree / "logos_core/lifecycle.py").read_text()
 
 
-def test_what_is_explained_may_survive(tree):
-    write(tree / "tests/unit/test_it.py", LOOSE)
-    write(tree / generated.SURVIVORS, EXPLAINED)
-    code, said, figures = run(tree)
+def test_what_is_explained_may_survive_and_what_was_not_tried_is_not_stale(tree):
+    (change, other) = mutations(tree, "logos_core/lifecycle.py")
+    said = [
+        generated.Explanation(**asdict(change, filter=fields("file", "function", "was", "becomes")), because="nobody orders that")
+    ]
+    made = {"logos_core/lifecycle.py": [change, other]}
+    survived = generated.figures(made, [generated.Tried(change, None)], said)
+    untried = generated.figures(made, [generated.Tried(other, "test")], said)
 
-    assert (0, [], []) == (code, figures["unexplained"], figures["stale"]), said
-    assert 2 == figures["files"]["logos_core/lifecycle.py"]["explained"]
+    assert (1, [], []) == (survived["files"]["logos_core/lifecycle.py"]["explained"], survived["unexplained"], survived["stale"])
+    assert [] == untried["stale"]
 
 
 def test_an_explanation_of_what_is_killed_or_gone_is_told_to_be_stale(tree):
@@ -107,8 +110,9 @@ def test_tests_that_fail_without_any_change_prove_nothing(tree):
     assert said.startswith("the tests fail without any change")
 
 
-def test_a_file_in_which_nothing_is_changed_is_answered_with_those_that_are(tree):
-    assert (2, "nothing is changed in orders, only in: logos_core/lifecycle.py\n", None) == run(tree, "--only", "orders")
+def test_a_file_in_which_nothing_is_changed_is_answered_with_those_that_are(tree, capsys):
+    assert 2 == generated.main(["--only", "orders"], tree)
+    assert "nothing is changed in orders, only in: logos_core/lifecycle.py\n" == capsys.readouterr().err
 
 
 def test_codes_tables_calls_and_conditions_are_changed_and_texts_are_not(tree):
