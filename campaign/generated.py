@@ -179,6 +179,7 @@ def _begun(copy: Path, work: Callable[..., Any], *arguments: Any) -> tuple[ForkP
 
 def _work(copy: Path, answer: Connection, work: Callable[..., Any], *arguments: Any) -> None:
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a command in the background ignores it, and so would whatever it starts
     os.chdir(copy)
     told = os.open(_told(copy), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(told, 1)

@@ -114,3 +114,8 @@ def test_the_diagram_shows_the_table_and_nothing_else():
     }
 
     assert meant == shown
+
+
+@pytest.mark.parametrize("word", [*IntentState, *Move])
+def test_the_words_that_stand_in_ledgers_stay_as_they_are(word):
+    assert word.name.lower() == word.value
