@@ -497,6 +497,26 @@ def test_an_execution_that_comes_before_its_order_is_linked_later(book):
     assert (trade,) == book.ledger.executions("lgs1")
 
 
+def test_an_accepted_order_is_answered_with_what_is_on_record_of_its_executions(book):
+    trade = execution_of()
+    book.ledger.apply_snapshot(snapshot(executions=(trade,)))
+    book.claim()
+
+    assert (trade,) == book.ledger.accept("lgs1", 1, report_of(), {"by": "test"}).executions
+
+
+def test_more_trades_of_an_order_that_ended_are_taken_and_alarm_nobody(book):
+    accepted(book)
+    for filled in ("0.1", "0.4"):
+        book.apply(report_of(status=OrderStatus.CANCELED, filled_quantity=Decimal(filled)))
+
+    assert (S.CANCELED, Decimal("0.4"), []) == (
+        book.state(),
+        book.ledger.find("lgs1").report.filled_quantity,
+        book.ledger.latched(),
+    )
+
+
 def test_an_execution_of_another_symbol_is_not_linked(book):
     book.ledger.apply_snapshot(snapshot(executions=(execution_of(symbol="ETH/USDT"),)))
     accepted(book)

@@ -101,7 +101,9 @@ def test_recovery_tells_how_many_of_each_it_found():
     since = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
     report = RecoveryReport(found=("a", "b"), closed=("c",), unknown=("d", "e"), unknown_since=since, left_alone=("f",))
 
-    assert "recovery: 2 found, 1 closed, 2 unknown, 1 in flight elsewhere; the oldest unknown since 2026-01-01 00:00:00Z" == str(report)
+    assert "recovery: 2 found, 1 closed, 2 unknown, 1 in flight elsewhere; the oldest unknown since 2026-01-01 00:00:00Z" == str(
+        report
+    )
 
 
 def test_recovery_runs_twice_and_changes_nothing_the_second_time(desk):
