@@ -553,6 +553,13 @@ def test_adopted_orders_are_known_and_claimed_once(book):
     assert 1 == book.kinds().count("claimed")
 
 
+def test_what_is_known_keeps_nothing_else_from_being_adopted(book):
+    accepted(book)
+
+    assert 1 == book.ledger.adopt([report_of(), report_of("lgs2", venue_order_id="v2")], snapshot())
+    assert (S.NEW, S.NEW) == (book.state("lgs1"), book.state("lgs2"))
+
+
 def test_adopting_one_order_does_not_make_the_ledger_a_complete_one(book):
     book.ledger.adopt([report_of()], None)
 
