@@ -59,7 +59,7 @@ WORKERS = 2
 SEED = 1
 MOST = 3_000
 """How many changes are tried unless something else is asked for; two quiet processors have an hour and a half to do with them."""
-TESTS_S = 30.0
+TESTS_S = 40.0
 FEW = 40
 """So many tests run before the others are even collected; most changes are noticed by them."""
 LIMIT_S, LIMIT_FACTOR = 60.0, 5.0
@@ -91,11 +91,15 @@ class Tests:
     seconds: Mapping[str, float]
 
     def of(self, mutation: Mutation) -> list[str]:
-        """Return the tests for a change, the quickest first; for what runs at import, all beside those that reach anything in the file."""
+        """Return the tests for a change, the quickest first.
+
+        What runs at import, or in another process only, no test is seen to reach: there it is all that lie beside one that reaches
+        anything in the file.
+        """
         lines = self.reach.get(mutation.file, {})
-        reaching = {test for line in mutation.lines or lines for test in lines.get(line, ())}
-        if not mutation.lines:
-            beside = {_file(test) for test in reaching}
+        reaching = {test for line in mutation.lines for test in lines.get(line, ())}
+        if not reaching:
+            beside = {_file(test) for tests in lines.values() for test in tests}
             reaching = {test for test in self.seconds if _file(test) in beside}
         chosen: list[str] = []
         left_s = TESTS_S
@@ -179,7 +183,9 @@ def _begun(copy: Path, work: Callable[..., Any], *arguments: Any) -> tuple[ForkP
 
 def _work(copy: Path, answer: Connection, work: Callable[..., Any], *arguments: Any) -> None:
     os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a command in the background ignores it, and so would whatever it starts
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a command in the background ignores it, and so would whatever it starts
     os.chdir(copy)
     told = os.open(_told(copy), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(told, 1)
