@@ -62,8 +62,8 @@ MOST = 3_000
 TESTS_S = 40.0
 FEW = 40
 """So many tests run before the others are even collected; most changes are noticed by them."""
-LIMIT_S, LIMIT_FACTOR = 60.0, 5.0
-"""A change may make its tests take longer by so much; one that makes them hang is noticed by that."""
+LIMIT_S, LIMIT_FACTOR = 20.0, 5.0
+"""A change may make its tests, and each of them, take longer by so much; one that makes them hang is noticed by that."""
 NO_START, NO_END = "no start", "no end"
 PRELOADED = ("alpaca.trading.client", "apsw", "ccxt", "hypothesis", "oandapyV20", "requests", "rich", "stamina", "typer", "vcr")
 """What takes long to import is imported once, before each change gets a process of its own."""
@@ -252,19 +252,23 @@ class _Chosen:
             self.failed = self.failed or report.nodeid
 
 
-def _first_failing(copy: Path, tests: Sequence[str]) -> str | None:
-    """Run tests until one fails, and return which."""
+def _first_failing(copy: Path, tests: Sequence[str], limit_s: float) -> str | None:
+    """Run tests until one fails, or takes too long, and return which."""
     sys.dont_write_bytecode = True
     for share in (tests[:FEW], tests[FEW:]):
         chosen = _Chosen(share)
         paths = sorted({_file(test) for test in share})
-        code = int(pytest.main([*_QUIETLY, f"--rootdir={copy}", *paths], plugins=[chosen])) if share else 0
+        code = int(pytest.main([*_QUIETLY, f"--rootdir={copy}", f"--timeout={limit_s}", *paths], plugins=[chosen])) if share else 0
         if code not in {0, _NOTHING_RAN}:
             return chosen.failed or NO_START
     return None
 
 
 # ------------------------------------------------------------------------------------------------------------ the trials
+
+
+def _longest_s(usual_s: float) -> float:
+    return LIMIT_S + LIMIT_FACTOR * usual_s
 
 
 def measured(copies: Sequence[Path], names: Sequence[str], tests: Sequence[str] = TESTS) -> Tests:
@@ -293,16 +297,16 @@ class _Lane:
         self._changes = 0
         self.mutation: Mutation | None = None
 
-    def begin(self, mutation: Mutation, tests: Sequence[str], expected_s: float) -> None:
-        """Make a change, and let its tests run."""
+    def begin(self, mutation: Mutation, tests: Mapping[str, float]) -> None:
+        """Make a change, and let its tests run, each of which takes so long without it."""
         self.mutation, self._path = mutation, self._copy / mutation.file
         self._plain, self._stat = self._path.read_text(), self._path.stat()
         self._path.write_text(mutation.source)
         self._changes += 1
         # Python takes bytecode for that of a file with the same size and the same second.
         os.utime(self._path, (self._stat.st_atime, self._stat.st_mtime + self._changes))
-        self._process, self._answers = _begun(self._copy, _first_failing, tests)
-        self._until_s = time.monotonic() + LIMIT_S + LIMIT_FACTOR * expected_s
+        self._process, self._answers = _begun(self._copy, _first_failing, list(tests), _longest_s(max(tests.values())))
+        self._until_s = time.monotonic() + _longest_s(sum(tests.values()))
 
     def ended(self) -> Tried | None:
         """Return what came of the change and undo it, if that is known by now."""
@@ -341,7 +345,7 @@ def trials(copies: Sequence[Path], wanted: Sequence[Mutation], tests: Tests) -> 
                     yield Tried(mutation, None)
                     continue
                 its_own.sort(key=lambda test: -kills[mutation.file][test])
-                lane.begin(mutation, its_own, sum(tests.seconds[test] for test in its_own))
+                lane.begin(mutation, {test: tests.seconds[test] for test in its_own})
         time.sleep(0.02)
 
 
