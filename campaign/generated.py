@@ -375,11 +375,12 @@ def figures(made: Mapping[str, Sequence[Mutation]], results: Sequence[Tried], sa
     for name, its_own in made.items():
         tried = [result for result in results if result.mutation.file == name]
         survived = [result.mutation for result in tried if result.killed_by is None]
-        no_end = sum(result.killed_by == NO_END for result in tried)
+        no_start, no_end = (sum(result.killed_by == how for result in tried) for how in (NO_START, NO_END))
         by_file[name] = {
             "made": len(its_own),
             "tried": len(tried),
-            "killed": len(tried) - len(survived) - no_end,
+            "killed": len(tried) - len(survived) - no_start - no_end,
+            "no_start": no_start,
             "no_end": no_end,
             "survived": len(survived),
             "explained": sum(mutation in explained for mutation in survived),
@@ -404,11 +405,9 @@ def table(told: Mapping[str, Any]) -> str:
     rows = {**told["files"], "all": Counter()}
     for row in told["files"].values():
         rows["all"].update(row)
-    lines = [f"{'':36} {'made':>6} {'tried':>6} {'killed':>6} {'no end':>6} {'survived':>8} {'explained':>9}"]
-    lines += [
-        f"{name:36} {r['made']:6} {r['tried']:6} {r['killed']:6} {r['no_end']:6} {r['survived']:8} {r['explained']:9}"
-        for name, r in rows.items()
-    ]
+    columns = list(next(iter(told["files"].values())))
+    lines = ["".join([f"{'':32}", *(f"{column:>10}" for column in columns)])]
+    lines += ["".join([f"{name:32}", *(f"{row[column]:10}" for column in columns)]) for name, row in rows.items()]
     lines += [f"stale: {entry['file']} {entry['function']}: {entry['was']}: {entry['because']}" for entry in told["stale"]]
     return "\n".join(lines)
 

@@ -71,7 +71,7 @@ def test_what_no_test_notices_and_nobody_explains_ends_the_command_with_1(tree):
     code, said, figures = run(tree)
 
     assert 1 == code, said
-    assert {"made": 2, "tried": 2, "killed": 0, "no_end": 0, "survived": 2, "explained": 0} == figures["files"][
+    assert {"made": 2, "tried": 2, "killed": 0, "no_start": 0, "no_end": 0, "survived": 2, "explained": 0} == figures["files"][
         "logos_core/lifecycle.py"
     ]
     assert {"return quantity > 1", "return quantity >= 2"} == {change["becomes"] for change in figures["unexplained"]}
