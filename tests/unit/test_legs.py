@@ -104,10 +104,12 @@ def test_what_a_leg_is_for_is_taken_from_the_later_word(bracket, after_s, quanti
     [(0, 1, "0.4", 1), (None, 1, "0.4", 1), (0, 0, "0.4", 0), (0, None, "0.4", 0), (0, 1, "0.5", 0)],
 )
 def test_only_a_later_word_that_says_something_else_is_told_on(bracket, before_s, after_s, quantity, news):
-    since = {None: None, **{seconds: bracket.clock.now() + timedelta(seconds=seconds) for seconds in (0, 1)}}
-    bracket.apply(evolve(PROFIT, quantity=Decimal("0.5"), venue_time=since[before_s]))
+    def at(seconds):
+        return None if seconds is None else bracket.clock.now() + timedelta(seconds=seconds)
+
+    bracket.apply(evolve(PROFIT, quantity=Decimal("0.5"), venue_time=at(before_s)))
     before = bracket.kinds().count("leg_reported")
-    bracket.apply(evolve(PROFIT, quantity=Decimal(quantity), venue_time=since[after_s]))
+    bracket.apply(evolve(PROFIT, quantity=Decimal(quantity), venue_time=at(after_s)))
 
     assert news == bracket.kinds().count("leg_reported") - before
 
