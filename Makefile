@@ -24,7 +24,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test coverage lint docs format rehearse wire campaign kills histories matrix mutants power races streams bench platforms spec-check wheels clean
+.PHONY: help setup test coverage lint docs format rehearse wire campaign kills histories matrix mutants generated power races streams bench platforms spec-check wheels clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ power: $(STAMP)  ## cut the power and fail the disk RUNS times in the midst of o
 
 mutants: $(STAMP)  ## plant named bugs, one in each copy, and tell which test catches it (DIR=FOLDER ONLY=NAME)
 	$(BIN)/python -m campaign.planted --folder "$(DIR)" $(if $(ONLY),--only "$(ONLY)")
+
+generated: $(STAMP)  ## make small changes to the code that keeps the promises, and tell which no test notices (ONLY=FILE)
+	$(BIN)/python -m campaign.generated $(if $(ONLY),--only "$(ONLY)")
 
 streams: $(STAMP)  ## let EVENTS things happen per venue while its stream misbehaves, and compare the books (EVENTS=10000)
 	$(BIN)/python -m benchmarks.streams --events $(EVENTS)

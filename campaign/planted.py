@@ -118,14 +118,14 @@ def require_own(copy: Path) -> None:
     packages = [path.parent.name for path in (*copy.glob("*/__init__.py"), *copy.glob("plugins/*/*/__init__.py"))]
     names = sorted({name for name in packages if name != "tests"})
     asked = subprocess.run(
-        [sys.executable, "-c", _ORIGINS, *names], cwd=copy, env=_environment(copy), check=True, capture_output=True, text=True
+        [sys.executable, "-c", _ORIGINS, *names], cwd=copy, env=environment(copy), check=True, capture_output=True, text=True
     )
     elsewhere = [origin for origin in asked.stdout.split("\n") if origin and not Path(origin).is_relative_to(copy)]
     if elsewhere or not names:
         raise PlantedError(f"the copy imports what is not its own: {', '.join(elsewhere) or 'it has no package'}")
 
 
-def _environment(copy: Path) -> dict[str, str]:
+def environment(copy: Path) -> dict[str, str]:
     """Return an environment in which a copy's packages come before the installed ones, in every process that its tests start."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST_", "PYTHON"))}
     paths = (copy, *sorted(copy.glob("plugins/*")))
@@ -139,7 +139,7 @@ def misfit(copy: Path, mutant: Mutant) -> str | None:
 
 def _apply(copy: Path, mutant: Mutant, *options: str) -> str | None:
     command = ["git", "apply", "-p1", "--whitespace=nowarn", *options, str(mutant.path)]
-    done = subprocess.run(command, cwd=copy, env=_environment(copy), check=False, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=copy, env=environment(copy), check=False, capture_output=True, text=True)
     return None if done.returncode == 0 else f"{mutant.name} does not apply: {'; '.join(done.stderr.splitlines())}"
 
 
@@ -165,7 +165,7 @@ def _ended(command: Sequence[str], copy: Path) -> tuple[int, str]:
     process = subprocess.Popen(
         command,
         cwd=copy,
-        env=_environment(copy),
+        env=environment(copy),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

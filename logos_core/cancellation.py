@@ -5,7 +5,7 @@ Rules:
 1. Cancelling passes no gate. It may be repeated, and its truth is the order's state, never the answer to the cancel.
 2. What goes out towards safety is recorded in the ledger, or beside it when the ledger cannot.
 3. Nothing is cancelled in another order's name: what a lookup finds must be what was sent.
-4. An order that was replaced is cancelled by ending the one in its place.
+4. An order that was replaced is cancelled by ending the one in its place; while nobody knows whether there is one, nobody says ended.
 5. Cancelling an order that has ended, but whose legs work on, cancels the legs; also where its end is learnt by the refusal alone.
 """
 
@@ -18,7 +18,9 @@ from attrs import evolve
 from logos_core import endings
 from logos_core.errors import LedgerError
 from logos_core.hookspecs import Category, NotSeen, OrderReference
+from logos_core.lifecycle import UNSETTLED
 from logos_core.parts import Parts
+from logos_core.records import Recorded
 from logos_core.reports import ExecutionReport, mismatches
 from logos_core.resolution import note_in_vain
 from logos_core.submission import evidence
@@ -50,14 +52,14 @@ class Cancellation:
         return self._ended(reference, self._send_all(reference, late)) if late else report
 
     def _in_place_of(self, reference: OrderReference) -> OrderReference:
-        """Return the order that stands in this one's place: whoever cancels by an old name wants nothing of it to work on."""
+        """Return the order that stands in this one's place, or may: whoever cancels by an old name wants nothing of it to work on."""
         with suppress(LedgerError):
             for _ in range(MAX_REPLACED):
                 recorded = self._parts.ledger.find(reference.client_order_id)
                 if recorded is None or recorded.report is None or not recorded.report.status.is_final:
                     break
                 placed = map(self._parts.ledger.find, self._parts.ledger.replacements(reference.client_order_id))
-                references = [found.reference() for found in placed if found is not None and found.report is not None]
+                references = [found.reference() for found in placed if found is not None and _may_exist(found)]
                 if not references:
                     break
                 reference = references[-1]
@@ -167,6 +169,10 @@ class Cancellation:
             self._parts.switch.latch(f"a {kind} event could not be recorded: {error}")
             with suppress(OSError):  # a full disk takes no line either; the cancel has gone out, and orders are stopped
                 self._parts.spool.append(kind, {"at": self._parts.clock.now(), **body})
+
+
+def _may_exist(recorded: Recorded) -> bool:
+    return recorded.report is not None or recorded.state in UNSETTLED
 
 
 def _leg_reference(reference: OrderReference, leg: ExecutionReport) -> OrderReference:

@@ -27,11 +27,11 @@ class RecoveryReport:
         left_alone: intents that a living session is still sending.
     """
 
-    found: tuple[str, ...] = ()
-    closed: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-    unknown_since: tuple[datetime, ...] = ()
-    left_alone: tuple[str, ...] = ()
+    found: tuple[str, ...]
+    closed: tuple[str, ...]
+    unknown: tuple[str, ...]
+    unknown_since: tuple[datetime, ...]
+    left_alone: tuple[str, ...]
 
     def __str__(self) -> str:
         counts = {"found": self.found, "closed": self.closed, "unknown": self.unknown, "in flight elsewhere": self.left_alone}

@@ -141,27 +141,28 @@ class Reported(Transactions):
 
     def apply_report(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> Recorded | None:
         """Record what the venue says of an order; None if it is not ours. Leaves intents in flight to those who sent them."""
-        known = self._transact(lambda: self._apply(report, evidence))
-        return self.find(report.client_order_id) if known and report.client_order_id else None
+        self._transact(lambda: self._apply(report, evidence))
+        return self.find(report.client_order_id) if report.client_order_id else None
 
-    def _apply(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> bool:
+    def _apply(self, report: ExecutionReport, evidence: Mapping[str, Any]) -> None:
         row = self._row_of(report)
         if row is None:
-            return False
+            return
         intent, state, request = int(row[0]), IntentState(row[1]), row[2]
         if self._is_leg(intent, report):
-            return self._apply_leg(intent, evolve(report, leg_of=row[3]), evidence)
+            self._apply_leg(intent, evolve(report, leg_of=row[3]), evidence)
+            return
         if report.client_order_id is None:  # some venues repeat it only here and there; their own id has led to the intent
             report = evolve(report, client_order_id=row[3])
         if state is IntentState.IN_FLIGHT or self._belongs_to_another(intent, report):
-            return True
+            return
         wrong = mismatches(codec.request_from(request), report) if request else []
         if wrong:
             self._latch(f"the venue shows another order under {report.client_order_id}: {'; '.join(wrong)}")
-            return True
+            return
         if not self._is_news(intent, state, report):
             self._write_parts(intent, report)
-            return True
+            return
         ambiguous = report.status is OrderStatus.REJECTED and state is IntentState.UNKNOWN and self._may_have_arrived(intent) > 1
         if not ambiguous:
             self._evidence_of_order(intent)
@@ -170,7 +171,6 @@ class Reported(Transactions):
             after = state
         self._set_state(intent, state, after, self._clock.now())
         self._event("reported", intent, {"state": after.value, "report": codec.report_body(report), "evidence": evidence})
-        return True
 
     def _is_leg(self, intent: int, report: ExecutionReport) -> bool:
         """Say whether a report is about a leg: by the venue's word, or because the order is on record as one."""
@@ -182,10 +182,10 @@ class Reported(Transactions):
         )  # fmt: skip
         return row is not None and row[0] == "leg"
 
-    def _apply_leg(self, intent: int, report: ExecutionReport, evidence: Mapping[str, Any]) -> bool:
+    def _apply_leg(self, intent: int, report: ExecutionReport, evidence: Mapping[str, Any]) -> None:
         """Write what the venue says of a leg. The intent's state is the state of the order that began it."""
         if self._belongs_to_another(intent, report):
-            return True
+            return
         before = self._db.row(
             "SELECT report FROM venue_orders WHERE symbol = ? AND venue_order_id = ?", report.symbol, report.venue_order_id
         )
@@ -196,7 +196,6 @@ class Reported(Transactions):
             self._event("leg_reported", intent, {"report": codec.report_body(report), "evidence": evidence})
         for execution in report.executions:
             self._write_execution(execution)
-        return True
 
     def _write_parts(self, intent: int, report: ExecutionReport) -> None:
         """Write the executions and the legs that a report carries."""
@@ -306,7 +305,7 @@ class Reported(Transactions):
         found = familiarity(self._db, reports)
         names = {report.client_order_id for report in found.news}
         with self._transaction():
-            for report in reports if names else ():
+            for report in reports:
                 if report.client_order_id in names:
                     self._apply(report, {"source": "reconcile"})
             for execution in snapshot.executions:

@@ -1,11 +1,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from attrs import evolve
 
 from logos_core.capabilities import ExpiryKind, Uniqueness
 from logos_core.hookspecs import NotSeen, View
+from logos_core.orders import OrderStatus
 from logos_core.rails.absence import CLOCK_MARGIN, Absence, AbsencePolicy, conclude, conclude_replacement
 from logos_core.testing.scripted import capabilities
+from tests.unit.making import report_of
 
 SENT_BY = datetime(2026, 1, 1, tzinfo=UTC)
 WINDOW_S = 5.0
@@ -95,3 +98,33 @@ def test_a_replacement_is_not_absent_because_the_order_it_was_to_replace_is_not_
     found, why = conclude_replacement(capabilities(), None, refused=refused)
 
     assert (Absence.UNRESOLVED, "the order that was to be replaced is not shown either") == (found, why)
+
+
+def replaced(original, *, refused=False, tells_successor=True):
+    able = capabilities()
+    able = evolve(able, replace=evolve(able.replace, tells_successor=tells_successor))
+    return conclude_replacement(able, original, refused=refused)[0]
+
+
+@pytest.mark.parametrize("status", [status for status in OrderStatus if not status.is_final])
+def test_while_the_order_works_a_late_request_can_still_replace_it_unless_the_venue_has_refused(status):
+    assert Absence.UNRESOLVED == replaced(report_of(status=status))
+    assert Absence.PROVEN == replaced(report_of(status=status), refused=True)
+
+
+@pytest.mark.parametrize("status", [status for status in OrderStatus if status.is_final])
+@pytest.mark.parametrize("refused", [False, True])
+def test_of_an_order_that_ended_of_its_own_accord_nothing_takes_the_place(status, refused):
+    assert Absence.PROVEN == replaced(report_of(status=status), refused=refused)
+    assert Absence.UNRESOLVED == replaced(report_of(status=status, replaced_by="v2"), refused=refused)
+
+
+@pytest.mark.parametrize("status", [status for status in OrderStatus if status.is_final])
+def test_only_a_cancelled_order_may_have_a_successor_that_the_venue_does_not_tell(status):
+    expected = Absence.UNRESOLVED if status is OrderStatus.CANCELED else Absence.PROVEN
+
+    assert expected == replaced(report_of(status=status), tells_successor=False)
+
+
+def test_unless_the_preset_says_otherwise_an_engines_deadline_is_proof_and_a_gateways_is_not():
+    assert AbsencePolicy(gateway_window_is_proof=False, deadline_is_proof=True) == AbsencePolicy()

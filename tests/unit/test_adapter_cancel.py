@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from attrs import evolve
 
+from logos_core.cancellation import LOOKS
 from logos_core.capabilities import Uniqueness
 from logos_core.errors import OrderRejectedError, OutcomeUnknownError
 from logos_core.hookspecs import Found, NotSeen, Operation, OrderReference, Outcome
@@ -26,7 +27,7 @@ from logos_core.testing.scripted import (
     time_out_before,
 )
 from logos_core.venues import VenueAskError
-from tests.unit.making import bracketed, end_leg, order
+from tests.unit.making import bracketed, end_leg, execution_of, order
 from tests.unit.test_adapter_submit import break_commits, kinds, recorded
 
 
@@ -43,6 +44,13 @@ def test_a_cancelled_order_is_reported_as_the_venue_shows_it(session):
     assert (OrderStatus.CANCELED, S.CANCELED) == (report.status, recorded(session).state)
     assert ["v1"] == [reference.venue_order_id for reference in session.venue.cancels]
     assert kinds(session)[-2:] == ["cancel", "reported"]
+
+
+def test_a_cancel_tells_the_executions_that_are_on_record(session):
+    trade = execution_of(quantity=Decimal("0.1"), client_order_id=recorded(session).client_order_id)
+    session.ledger.apply_executions((trade,))
+
+    assert (trade,) == session.adapter.cancel("one").executions
 
 
 def test_a_cancel_may_be_repeated_and_named_in_any_way(session):
@@ -124,17 +132,33 @@ def test_an_unknown_order_is_cancelled_on_sight(desk):
     assert S.CANCELED == recorded(session).state
 
 
-def test_an_unknown_order_is_not_cancelled_in_anothers_name(desk):
+def test_what_is_found_on_sight_is_on_record_however_its_cancel_ends(desk):
     session = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
     session.venue.on_submit(time_out_after())
     session.venue.on_lookup(hide(), hide())
     with pytest.raises(OutcomeUnknownError):
         session.adapter.submit(order())
-    session.venue.on_lookup(show_another(client_order_id="somebody", venue_order_id="v99", quantity=Decimal(7)))
+    show = lambda venue, reference: Found(venue.orders_of(reference.client_order_id)[-1])
+    session.venue.on_lookup(show, *[fail()] * LOOKS)
+    with pytest.raises(OutcomeUnknownError, match="whether it has ended"):
+        session.adapter.cancel("one")
+
+    assert S.NEW is recorded(session).state
+
+
+@pytest.mark.parametrize("wrong", [{"client_order_id": "somebody", "venue_order_id": "v99"}, {"quantity": Decimal(7)}])
+def test_an_unknown_order_is_not_cancelled_in_anothers_name(desk, wrong):
+    session = desk(ScriptedVenue(capabilities(uniqueness=Uniqueness.OPEN)))
+    session.venue.on_submit(time_out_after())
+    session.venue.on_lookup(hide(), hide())
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.submit(order())
+    session.venue.on_lookup(show_another(**wrong))
     with pytest.raises(OutcomeUnknownError):
         session.adapter.cancel("one")
 
     assert [] == session.venue.cancels
+    assert session.parts.switch.engaged()
 
 
 def test_a_cancel_goes_out_with_the_ledger_down_and_is_spooled(session):
@@ -147,6 +171,15 @@ def test_a_cancel_goes_out_with_the_ledger_down_and_is_spooled(session):
         waiting["event"]["kind"],
         waiting["event"]["client_order_id"],
     )
+    assert session.parts.switch.engaged()
+
+
+def test_a_cancel_that_cannot_be_recorded_stops_new_orders_whatever_is_seen_of_it(session):
+    break_commits(session)
+    session.venue.on_lookup(*[fail()] * LOOKS)
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.cancel("one")
+
     assert session.parts.switch.engaged()
 
 
@@ -177,6 +210,14 @@ def test_an_order_of_another_session_is_cancelled_by_its_reference(session, desk
     other = desk(strategy="other")
 
     assert other.adapter.cancel(recorded(session).reference()).status is OrderStatus.CANCELED
+
+
+def test_an_order_that_no_ledger_knows_is_cancelled_by_its_reference(session):
+    theirs = evolve(session.venue.held[0], client_order_id="somebody", venue_order_id="v9")
+    session.venue.held.append(theirs)
+    reference = OrderReference(client_order_id="somebody", venue_order_id="v9", symbol=theirs.symbol)
+
+    assert session.adapter.cancel(reference).status is OrderStatus.CANCELED
 
 
 def test_cancelling_a_rejected_order_says_that_it_was_rejected(desk):
@@ -234,6 +275,33 @@ def test_a_cancel_returns_what_the_venue_shows_and_not_a_false_end_on_record(ses
     session.venue.on_cancel(take_cancel(cancels=False))
 
     assert session.adapter.cancel(name).status is OrderStatus.NEW
+
+
+@pytest.fixture
+def doubtful(session):
+    """A session whose order has made way for another, of which nobody knows whether it exists. It does."""
+    name = session.parts.cache.client_order_id("two")
+
+    def hide_it(venue, reference):
+        return venue.not_seen() if reference.client_order_id == name else Found(venue.orders_of(reference.client_order_id)[-1])
+
+    session.venue.on_submit(time_out_after())
+    session.venue.on_lookup(*[hide_it] * 4)
+    with pytest.raises(OutcomeUnknownError):
+        session.adapter.replace("one", intent_id="two", price="101")
+    assert (S.CANCELED, S.UNKNOWN) == (recorded(session).state, recorded(session, "two").state)
+    return session
+
+
+def test_an_order_is_not_said_to_have_ended_while_nobody_knows_whether_another_took_its_place(doubtful):
+    doubtful.venue.on_lookup(hide())
+    with pytest.raises(OutcomeUnknownError, match="repeat the cancel"):
+        doubtful.adapter.cancel("one")
+
+
+def test_what_may_have_taken_an_orders_place_is_cancelled_on_sight_by_the_old_name(doubtful):
+    assert doubtful.adapter.cancel("one").status is OrderStatus.CANCELED
+    assert [OrderStatus.CANCELED] * 2 == [held.status for held in doubtful.venue.held]
 
 
 # ------------------------------------------------------------------------------------------------------------------- legs

@@ -309,6 +309,9 @@ def test_a_venue_that_says_there_is_nothing_to_replace_while_the_order_works_has
 
     assert E.ORIGINAL_STANDS is native.adapter.replace("one", intent_id="two", price="101").ending
     assert S.NOT_PLACED is recorded(native, "two").state
+    (looked,) = [event.fields() for event in native.adapter.audit_log if event.kind == "not_seen"]
+    assert name_of(native, "two") == looked["client_order_id"]
+    assert "the venue refused to replace the order, which is still new" == looked["why"]
 
 
 def test_a_venue_that_refuses_leaves_the_original_standing(native):

@@ -13,7 +13,7 @@ from logos_core.lifecycle import IntentState as S
 from logos_core.orders import Order, OrderStatus, OrderType, Side
 from logos_core.rails.retry import RetryConfig
 from logos_core.testing.scripted import SYMBOL, Rails, ScriptedVenue, capabilities, fail
-from tests.unit.making import order, report_of
+from tests.unit.making import Book, order, report_of
 
 
 @pytest.mark.parametrize("account_history", [True, False])
@@ -53,6 +53,16 @@ def test_before_its_first_order_a_session_asks_once_for_what_its_ledger_may_have
         adapter.submit(order(name))
 
     assert (1, 2) == (session.venue.calls.count(Operation.RECONCILE), len(session.venue.received))
+
+
+@pytest.mark.parametrize("account_history", [True, False])
+def test_what_a_session_asks_before_its_first_order_is_paid_from_the_budget(desk, account_history):
+    session = desk(ScriptedVenue(capabilities(account_history=account_history)))
+    forgetful(session).submit(order())
+
+    asked = [call for call in session.venue.calls if call is not Operation.PREPARE]
+    assert (1 if account_history else 2) == asked.count(Operation.RECONCILE)
+    assert len(asked) == len(session.parts.limiter._recent_s)
 
 
 def test_a_ledger_that_has_forgotten_an_order_sends_none(desk):
@@ -147,6 +157,15 @@ def test_a_damaged_file_is_found_after_an_unclean_end(book, monkeypatch):
     assert book.ledger.broken
     with pytest.raises(LedgerError):
         book.claim()
+
+
+def test_a_session_that_has_closed_is_not_buried(book):
+    book.ledger.end_session()
+    other = Book(book.path, session_id="s2")
+    other.ledger.bury(lambda session: True)
+
+    assert "session_died" not in other.kinds()
+    other.ledger.close()
 
 
 def test_a_session_that_lives_is_not_buried(desk):

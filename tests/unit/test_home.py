@@ -14,7 +14,7 @@ from logos_core import systems
 from logos_core.clock import ManualClock
 from logos_core.errors import ConfigurationError, LedgerError
 from logos_core.home import EVERYTHING, Home, Registered, is_present, key_of, new_id
-from logos_core.rails.kill_switch import KillSwitch
+from logos_core.rails.kill_switch import HOW_TO_RESUME, KillSwitch
 from logos_core.records import LedgerIdentity
 from logos_core.wire import GateClosedError
 from tests.unit.making import OWNER
@@ -44,6 +44,21 @@ def test_a_halt_stops_what_it_covers_at_the_claim_and_at_the_first_byte(home, sc
     assert home.resume(scope)
     assert not home.resume(scope)
     assert switch.engaged() is None
+
+
+@pytest.mark.parametrize("scope", [EVERYTHING, "scripted", key_of(OWNER)])
+def test_a_denial_says_how_new_orders_go_on_again(home, scope):
+    switch = switch_of(home)
+    home.halt(scope, "ann", "drill", NOW)
+
+    assert switch.decide().message.endswith(f"; find out why, then: logos resume {scope} --by NAME --by NAME --because TEXT")
+
+
+def test_where_no_halt_names_a_scope_the_denial_says_who_does(home):
+    switch = switch_of(home)
+    switch.latch("two orders")
+
+    assert f"new orders are stopped: two orders; {HOW_TO_RESUME}" == switch.decide().message
 
 
 def test_a_gate_reads_the_halt_anew_each_time(home):

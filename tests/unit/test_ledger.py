@@ -497,6 +497,26 @@ def test_an_execution_that_comes_before_its_order_is_linked_later(book):
     assert (trade,) == book.ledger.executions("lgs1")
 
 
+def test_an_accepted_order_is_answered_with_what_is_on_record_of_its_executions(book):
+    trade = execution_of()
+    book.ledger.apply_snapshot(snapshot(executions=(trade,)))
+    book.claim()
+
+    assert (trade,) == book.ledger.accept("lgs1", 1, report_of(), {"by": "test"}).executions
+
+
+def test_more_trades_of_an_order_that_ended_are_taken_and_alarm_nobody(book):
+    accepted(book)
+    for filled in ("0.1", "0.4"):
+        book.apply(report_of(status=OrderStatus.CANCELED, filled_quantity=Decimal(filled)))
+
+    assert (S.CANCELED, Decimal("0.4"), []) == (
+        book.state(),
+        book.ledger.find("lgs1").report.filled_quantity,
+        book.ledger.latched(),
+    )
+
+
 def test_an_execution_of_another_symbol_is_not_linked(book):
     book.ledger.apply_snapshot(snapshot(executions=(execution_of(symbol="ETH/USDT"),)))
     accepted(book)
@@ -531,6 +551,13 @@ def test_adopted_orders_are_known_and_claimed_once(book):
     book.ledger.claim_adopted("lgs1", "test", "stolen", {"symbol": "ETH/USDT"})
     assert ("mine", {"symbol": "BTC/USDT"}) == (book.ledger.find("lgs1").intent_id, book.ledger.find("lgs1").payload)
     assert 1 == book.kinds().count("claimed")
+
+
+def test_what_is_known_keeps_nothing_else_from_being_adopted(book):
+    accepted(book)
+
+    assert 1 == book.ledger.adopt([report_of(), report_of("lgs2", venue_order_id="v2")], snapshot())
+    assert (S.NEW, S.NEW) == (book.state("lgs1"), book.state("lgs2"))
 
 
 def test_adopting_one_order_does_not_make_the_ledger_a_complete_one(book):

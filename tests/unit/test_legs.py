@@ -88,15 +88,30 @@ def test_a_late_word_on_a_leg_does_not_move_it_backwards(bracket):
     assert OrderStatus.FILLED is statuses(bracket)["profit"]
 
 
-@pytest.mark.parametrize(("later", "quantity"), [(True, Decimal("0.4")), (False, Decimal(1))])
-def test_what_a_leg_is_for_is_taken_from_the_later_word(bracket, later, quantity):
+@pytest.mark.parametrize(("after_s", "quantity"), [(3, Decimal("0.4")), (2, Decimal(1)), (1, Decimal(1))])
+def test_what_a_leg_is_for_is_taken_from_the_later_word(bracket, after_s, quantity):
     """What the other leg has traded is taken off it; its status and its own fills stay as they were."""
     before = bracket.clock.now()
     bracket.apply(evolve(PROFIT, quantity=Decimal("0.5"), venue_time=before))
     bracket.apply(evolve(PROFIT, quantity=Decimal(1), venue_time=before + timedelta(seconds=2)))
-    bracket.apply(evolve(PROFIT, quantity=Decimal("0.4"), venue_time=before + timedelta(seconds=3 if later else 1)))
+    bracket.apply(evolve(PROFIT, quantity=Decimal("0.4"), venue_time=before + timedelta(seconds=after_s)))
 
     assert {"profit": quantity, "loss": Decimal(1)} == {leg.venue_order_id: leg.quantity for leg in known(bracket).report.legs}
+
+
+@pytest.mark.parametrize(
+    ("before_s", "after_s", "quantity", "news"),
+    [(0, 1, "0.4", 1), (None, 1, "0.4", 1), (0, 0, "0.4", 0), (0, None, "0.4", 0), (0, 1, "0.5", 0)],
+)
+def test_only_a_later_word_that_says_something_else_is_told_on(bracket, before_s, after_s, quantity, news):
+    def at(seconds):
+        return None if seconds is None else bracket.clock.now() + timedelta(seconds=seconds)
+
+    bracket.apply(evolve(PROFIT, quantity=Decimal("0.5"), venue_time=at(before_s)))
+    before = bracket.kinds().count("leg_reported")
+    bracket.apply(evolve(PROFIT, quantity=Decimal(quantity), venue_time=at(after_s)))
+
+    assert news == bracket.kinds().count("leg_reported") - before
 
 
 def test_legs_that_work_on_after_their_order_has_filled_are_found(bracket):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,3 +116,9 @@ def test_the_diagram_shows_the_table_and_nothing_else():
     }
 
     assert meant == shown
+    assert diagram() in (Path(__file__).parents[2] / "docs" / "lifecycle.md").read_text()
+
+
+@pytest.mark.parametrize("word", [*IntentState, *Move])
+def test_the_words_that_stand_in_ledgers_stay_as_they_are(word):
+    assert word.name.lower() == word.value

@@ -1,17 +1,18 @@
 """What a dead session left open becomes known, or unknown, and nothing is sent."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from attrs import evolve
 
 from logos_core.capabilities import ExpiryKind, Uniqueness
 from logos_core.errors import LedgerError, OutcomeUnknownError
+from logos_core.events import stamp
 from logos_core.hookspecs import Operation
 from logos_core.lifecycle import IntentState as S
 from logos_core.orders import OrderStatus
 from logos_core.records import AttemptOutcome as A
-from logos_core.recovery import is_abandoned
+from logos_core.recovery import RecoveryReport, is_abandoned
 from logos_core.resolution import Resolution, Resolver, Standing
 from logos_core.testing.scripted import (
     ScriptedVenue,
@@ -70,6 +71,39 @@ def test_what_cannot_be_seen_becomes_unknown_and_is_not_sent(desk, rule):
 
     assert (S.UNKNOWN, [A.UNKNOWN]) == (recorded(again).state, outcomes(again))
     assert 1 == again.venue.calls.count(Operation.SUBMIT)
+
+
+def test_where_an_order_was_looked_for_in_vain_is_on_record_with_what_follows(desk):
+    die_in_submit(desk(ScriptedVenue(ENGINE)), processed=False)
+    again = desk()
+    (looked,) = [event.fields() for event in again.ledger.events() if event.kind == "not_seen"]
+
+    assert recorded(again).client_order_id == looked["client_order_id"]
+    assert [{"source": "GET open orders", "said": "not listed"}, {"source": "GET order by id", "said": "404"}] == looked["views"]
+    assert (stamp(again.clock.now()), "1") == (looked["venue_time"], looked["position"])
+    assert "a request may be taken, and be shown, until" in looked["why"]
+
+
+@pytest.mark.parametrize("left", ["in flight", "unknown"])
+def test_what_the_venue_showed_of_a_found_order_is_on_record(desk, left):
+    session = desk()
+    session.venue.on_lookup(*[hide()] * 2 if left == "unknown" else [])
+    die_in_submit(session, processed=True)
+    again = desk()
+    told = again.adapter.recover()
+
+    assert told.found == (() if left == "in flight" else (recorded(again).client_order_id,))
+    (found,) = [event.fields() for event in again.ledger.events() if event.fields().get("evidence", {}).get("source") == "lookup"]
+    assert "raw" in found["evidence"]
+
+
+def test_recovery_tells_how_many_of_each_it_found():
+    since = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    report = RecoveryReport(found=("a", "b"), closed=("c",), unknown=("d", "e"), unknown_since=since, left_alone=("f",))
+
+    assert "recovery: 2 found, 1 closed, 2 unknown, 1 in flight elsewhere; the oldest unknown since 2026-01-01 00:00:00Z" == str(
+        report
+    )
 
 
 def test_recovery_runs_twice_and_changes_nothing_the_second_time(desk):

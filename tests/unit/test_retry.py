@@ -87,9 +87,25 @@ def test_advice_to_wait_beyond_the_validity_is_handed_to_the_caller_instead_of_s
     ("name", "value"),
     [
         ("attempts", 0), ("attempts", 21), ("attempts", 1.5), ("valid_for_s", 0), ("valid_for_s", 301), ("valid_for_s", float("nan")),
-        ("backoff_s", -1), ("backoff_s", 61), ("backoff_s_max", float("inf")),
+        ("backoff_s", -1), ("backoff_s", 61), ("backoff_s_max", -1), ("backoff_s_max", 61), ("backoff_s_max", float("inf")),
     ],
 )  # fmt: skip
 def test_every_bound_of_the_settings_holds(name, value):
     with pytest.raises((ValueError, TypeError)):
         RetryConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("attempts", 20),
+        ("valid_for_s", 0.5),
+        ("valid_for_s", 300),
+        ("backoff_s", 0),
+        ("backoff_s", 60),
+        ("backoff_s_max", 0),
+        ("backoff_s_max", 60),
+    ],
+)
+def test_the_bounds_themselves_are_allowed(name, value):
+    assert value == getattr(RetryConfig(**{name: value}), name)

@@ -293,8 +293,10 @@ def test_before_the_first_order_of_a_symbol_its_history_is_read_where_the_venue_
     venue.script(Operation.RECONCILE, lambda v, request: [asked.append(request.symbols), v.snapshot()][1])  # type: ignore[func-returns-value]
     session.adapter.submit(order())
     session.adapter.submit(order("two"))
+    desk().adapter.submit(order("three"))
 
     assert [("BTC/USDT",)] == asked
+    assert 1 == venue.calls.count(Operation.RECONCILE), "once for all sessions"
 
 
 def test_a_symbol_with_orders_of_ours_that_nobody_knows_is_not_ordered(desk):
