@@ -515,6 +515,15 @@ def test_each_event_says_of_which_session_it_is(book):
     ]
 
 
+def test_an_attempt_on_record_says_what_was_decided_and_what_was_sent(book):
+    book.claim()
+    (said,) = [event.fields() for event in book.ledger.events() if event.kind == "attempt"]
+
+    assert ("lgs1", 1, "test", "lgs1") == (said["client_order_id"], said["attempt"], said["strategy"], said["intent_id"])
+    assert (order("lgs1").payload(), {"quantity": "1", "price": "100"}) == (said["payload"], said["sent"])
+    assert ({"id": "lgs1"}, "7") == (said["wire"], said["position"])
+
+
 def test_more_trades_of_an_order_that_ended_are_taken_and_alarm_nobody(book):
     accepted(book)
     for filled in ("0.1", "0.4"):
