@@ -326,6 +326,8 @@ def take_leg(bracket):
 
 
 def test_of_an_order_that_works_it_is_the_order_that_is_cancelled_and_not_its_legs(bracket):
+    bracket.adapter.lookup("one")
+    assert ["profit", "loss"] == [leg.venue_order_id for leg in recorded(bracket).report.legs]
     bracket.adapter.cancel("one")
 
     assert [recorded(bracket).report.venue_order_id] == [reference.venue_order_id for reference in bracket.venue.cancels]
