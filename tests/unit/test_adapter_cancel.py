@@ -325,6 +325,14 @@ def take_leg(bracket):
     return step
 
 
+def test_of_an_order_that_works_it_is_the_order_that_is_cancelled_and_not_its_legs(bracket):
+    bracket.adapter.lookup("one")
+    assert ["profit", "loss"] == [leg.venue_order_id for leg in recorded(bracket).report.legs]
+    bracket.adapter.cancel("one")
+
+    assert [recorded(bracket).report.venue_order_id] == [reference.venue_order_id for reference in bracket.venue.cancels]
+
+
 def test_of_an_order_that_has_filled_the_legs_are_cancelled_each_by_its_own_name(bracket):
     name = recorded(bracket).client_order_id
     bracket.venue.change(name, **FILLED)

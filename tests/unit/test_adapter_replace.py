@@ -105,6 +105,13 @@ def test_another_replacement_under_the_same_name_is_a_conflict(session):
         session.adapter.replace("one", intent_id="one", price="102")
 
 
+def test_the_attempt_on_record_says_whose_place_it_takes(session):
+    session.adapter.replace("one", intent_id="two", price="101")
+    said = [event.fields() for event in session.adapter.audit_log if event.kind == "attempt"]
+
+    assert [None, name_of(session)] == [attempt.get("replaces") for attempt in said]
+
+
 def test_a_native_replacement_is_one_request_that_names_the_order_it_replaces(native):
     native.adapter.replace("one", intent_id="two", price="101")
 

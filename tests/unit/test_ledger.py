@@ -87,6 +87,8 @@ def test_a_latch_denies_until_a_person_releases_it(book):
     assert "two orders" in denial.message
     assert 1 == book.ledger.release("ann", "looked")
     assert 0 == book.ledger.release("ann", "again")
+    (released,) = [event.fields() for event in book.ledger.events() if event.kind == "latch_released"]
+    assert ("ann", "looked") == (released["by"], released["because"])
     assert 1 == book.claim()
     assert ["session_opened", "latched", "latch_released", "attempt"] == book.kinds()
 
@@ -503,6 +505,23 @@ def test_an_accepted_order_is_answered_with_what_is_on_record_of_its_executions(
     book.claim()
 
     assert (trade,) == book.ledger.accept("lgs1", 1, report_of(), {"by": "test"}).executions
+
+
+def test_each_event_says_of_which_session_it_is(book):
+    accepted(book)
+
+    assert [("s1", event.kind) for event in book.ledger.events()] == [
+        (event.fields()["session"], event.fields()["kind"]) for event in book.ledger.events()
+    ]
+
+
+def test_an_attempt_on_record_says_what_was_decided_and_what_was_sent(book):
+    book.claim()
+    (said,) = [event.fields() for event in book.ledger.events() if event.kind == "attempt"]
+
+    assert ("lgs1", 1, "test", "lgs1") == (said["client_order_id"], said["attempt"], said["strategy"], said["intent_id"])
+    assert (order("lgs1").payload(), {"quantity": "1", "price": "100"}) == (said["payload"], said["sent"])
+    assert ({"id": "lgs1"}, "7") == (said["wire"], said["position"])
 
 
 def test_more_trades_of_an_order_that_ended_are_taken_and_alarm_nobody(book):

@@ -88,6 +88,13 @@ def test_a_late_word_on_a_leg_does_not_move_it_backwards(bracket):
     assert OrderStatus.FILLED is statuses(bracket)["profit"]
 
 
+def test_a_leg_that_has_ended_is_not_brought_back_by_a_late_word(bracket):
+    bracket.apply(evolve(PROFIT, status=OrderStatus.CANCELED))
+    bracket.apply(PROFIT)
+
+    assert OrderStatus.CANCELED is statuses(bracket)["profit"]
+
+
 @pytest.mark.parametrize(("after_s", "quantity"), [(3, Decimal("0.4")), (2, Decimal(1)), (1, Decimal(1))])
 def test_what_a_leg_is_for_is_taken_from_the_later_word(bracket, after_s, quantity):
     """What the other leg has traded is taken off it; its status and its own fills stay as they were."""

@@ -325,3 +325,13 @@ def test_legs_that_could_not_be_asked_for_are_not_missing_and_nothing_agrees(bra
 
     assert (Agreement.COULD_NOT_ASK, ()) == (report.verdict, report.missing_remote)
     assert "service unavailable" in str(report)
+
+
+def test_what_is_missing_is_told_the_oldest_first(desk):
+    session = desk()
+    for name in ("b", "a", "d", "c"):
+        session.adapter.submit(order(name))
+    names = [held.client_order_id for held in session.venue.held]
+    session.venue.held.clear()
+
+    assert tuple(names) == session.adapter.reconcile().missing_remote
