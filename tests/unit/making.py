@@ -14,6 +14,7 @@ from logos_core.clock import ManualClock
 from logos_core.hookspecs import PreparedOrder
 from logos_core.ledger.sqlite import SqliteLedger
 from logos_core.orders import Order, OrderClass, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from logos_core.rails.doubt import NOTHING, DoubtPolicy
 from logos_core.records import Claim, LedgerIdentity
 from logos_core.reports import Execution, ExecutionReport
 from logos_core.testing import scripted
@@ -24,6 +25,8 @@ from logos_core.testing.rehearsal.simulator import application
 from logos_core.testing.scripted import ScriptedSession, ScriptedVenue, capabilities
 from logos_core.testing.server import HttpRequest, HttpResponse, LoopbackServer, WireEntry
 
+HOLDING_NOTHING = scripted.Rails(unknown=DoubtPolicy(holds=NOTHING))
+"""Rails under which orders go on beside an unknown one."""
 OWNER = LedgerIdentity(venue="scripted", environment="simulator", account_id="ACCOUNT-1")
 
 

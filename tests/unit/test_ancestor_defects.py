@@ -27,7 +27,6 @@ from logos_core.home import EVERYTHING
 from logos_core.hookspecs import Category, NotSeen, Operation, OrderReference, Outcome
 from logos_core.orders import OrderStatus
 from logos_core.presets import Preset, RateLimitConfig
-from logos_core.rails.doubt import DoubtPolicy
 from logos_core.rails.kill_switch import KillSwitch
 from logos_core.rails.rate_limit import RateLimiter
 from logos_core.rails.retry import RetryConfig, further_attempts
@@ -35,7 +34,6 @@ from logos_core.reconciliation import Agreement, ReconciliationReport
 from logos_core.testing import scripted
 from logos_core.testing.faults import FaultKind
 from logos_core.testing.scripted import (
-    Rails,
     ScriptedVenue,
     accept,
     capabilities,
@@ -51,11 +49,10 @@ from logos_core.testing.scripted import (
 )
 from logos_core.values import plain
 from logos_core.venues import Host, bind
-from tests.unit.making import order
+from tests.unit.making import HOLDING_NOTHING, order
 from tests.unit.test_adapter_submit import kinds, outcomes, recorded
 
 CAREFUL = capabilities(uniqueness=Uniqueness.OPEN)
-HOLDING_NOTHING = Rails(unknown=DoubtPolicy(holds="none"))
 ALPACA = pytest.mark.parametrize("loopback", ["alpaca"], indirect=True)
 ENDS = pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 

@@ -833,7 +833,7 @@ def test_the_latest_evidence_is_where_an_intent_was_looked_for_or_how_its_attemp
     book.claim()
     before = book.ledger.last_evidence("lgs1")
     book.settle(A.UNKNOWN)
-    book.ledger.note("cancel", {}, "lgs1")
+    book.ledger.note("denied", {}, "lgs1")
     ended = book.ledger.last_evidence("lgs1")
     book.ledger.note("not_seen", {"why": "404"}, "lgs1")
     looked_for = book.ledger.last_evidence("lgs1")

@@ -26,7 +26,7 @@ from logos_core.testing.scripted import (
     show_another,
     time_out_before,
 )
-from tests.unit.making import order
+from tests.unit.making import HOLDING_NOTHING, order
 from tests.unit.test_adapter_submit import break_commits, outcomes, recorded
 
 ENGINE = capabilities(uniqueness=Uniqueness.OPEN, expiry=ExpiryKind.ENGINE, window_s=5.0)
@@ -207,7 +207,7 @@ def test_another_order_under_our_id_is_no_recovery(desk):
 
 def test_recovery_that_is_killed_is_run_again(desk):
     die_in_submit(desk(), processed=True)
-    die_in_submit(desk(recovers=False), processed=True, intent_id="two")
+    die_in_submit(desk(recovers=False, rails=HOLDING_NOTHING), processed=True, intent_id="two")
     half = desk(recovers=False)
 
     def killed(venue, reference):
@@ -274,7 +274,7 @@ def test_an_absence_that_cannot_be_recorded_proves_nothing_and_leaves_the_outcom
 
 def test_an_intent_that_a_mistake_of_ours_keeps_from_being_settled_does_not_hold_up_the_others(desk, monkeypatch):
     die_in_submit(desk(), processed=True)
-    die_in_submit(desk(recovers=False), processed=True, intent_id="two")
+    die_in_submit(desk(recovers=False, rails=HOLDING_NOTHING), processed=True, intent_id="two")
     again = desk(recovers=False)
     first_name, find_out = recorded(again).client_order_id, Resolver.find_out
 
