@@ -25,9 +25,7 @@ def test_a_small_share_of_the_search_leaves_evidence(tmp_path):
         evidence["packages"]
     )
     found = evidence["parts"]["histories"]
-    assert (8, 8, 8, 0, [], 3 / 8) == tuple(
-        found[name] for name in ("wanted", "runs", "distinct", "breaches", "broken", "bound")
-    )
+    assert (8, 8, 8, 0, [], 3 / 8) == tuple(found[name] for name in ("wanted", "runs", "distinct", "breaches", "broken", "bound"))
     assert found["faults"] == sum(found["faults_by_kind"].values()) > 8
     assert [] == evidence["lacks"]
 
