@@ -288,7 +288,7 @@ class Submission:
             why = f"its validity ended at {sending.valid_until.isoformat()}"
             endings.unavailable(self._venue, self._parts.reference(request.client_order_id, request.symbol), why)
         send_by = min(now + SEND_WITHIN, sending.valid_until)
-        settled = doubt.gate(lambda: self._in_doubt(sending))
+        settled = doubt.gate(lambda: self._in_doubt(sending, on_record_only=True))
         gates = (self._parts.switch.gate(), settled, _in_time(self._parts.clock, send_by))  # the time last: the others take some
         claim = Claim(
             decision=sending.decision,
@@ -304,13 +304,19 @@ class Submission:
             self._deny(number, sending.decision.intent_id, sending.client_order_id)
         return number, gates
 
-    def _in_doubt(self, sending: Sending) -> Denial | None:
-        """Return the denial for an order that could add risk beside an unknown outcome."""
+    def _in_doubt(self, sending: Sending, *, on_record_only: bool = False) -> Denial | None:
+        """Return the denial for an order that could add risk beside an unknown outcome.
+
+        Args:
+            on_record_only: pass over sessions that have died; between the commit and the first byte, few do, and asking takes time.
+        """
         parts = self._parts
         if parts.unknown.holds == doubt.NOTHING or sending.order.reduce_only or sending.leaves_less:
             return None
         place = parts.unknown.place(sending.order.symbol)
-        found = parts.ledger.in_doubt(place) or parts.ledger.abandoned(place, parts.is_dead)
+        found = parts.ledger.in_doubt(place)
+        if not found and not on_record_only:
+            found = parts.ledger.abandoned(place, parts.is_dead)
         return doubt.decide(parts.unknown, sending.client_order_id, found, parts.clock.now())
 
     def _conclude(self, sending: Sending, request: OrderRequest, number: int, reply: Reply) -> ExecutionReport:
