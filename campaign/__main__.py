@@ -102,6 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--share", type=float, default=1.0, help="play only this share of each part")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "evidence.json", help="where the evidence goes")
     chosen = parser.parse_args(arguments)
+    if not 0 < chosen.share <= 1:
+        parser.error("--share is above 0 and at most 1")
     parts = [part for part in PARTS if chosen.only in {None, part.name}]
     wanted = [(part, max(1, round((part.slice if chosen.slice else part.full) * chosen.share))) for part in parts]
     began_at, began_s, made_on = datetime.now(UTC), time.monotonic(), circumstances()

@@ -57,6 +57,15 @@ def test_it_fails_if_anything_broke_or_is_missing(lack, tmp_path, monkeypatch, c
     assert str(path) in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("share", ["0", "-0.5", "1.1", "much"])
+def test_a_share_that_is_none_is_refused(share, capsys):
+    with pytest.raises(SystemExit) as ended:
+        campaign.main(["--share", share])
+
+    assert 2 == ended.value.code
+    assert "--share" in capsys.readouterr().err
+
+
 def test_figures_add_up():
     figures = Figures(runs=1, traces={"a"}, faults=Counter(lost=1), counts=Counter(deaths=2), broken=["seed 1"])
     figures.add(Figures(runs=2, traces={"a", "b"}, faults=Counter(lost=2, late=1), counts=Counter(deaths=3), independent=False))
