@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from campaign import planted
@@ -55,8 +54,8 @@ def safety_page() -> str:
     evidence: dict[str, Any] = json.loads(EVIDENCE.read_text())
     return page(
         "Safety case",
-        "What logos promises about an order, what it does not, and what stands behind it. The figures are those of the last whole search, "
-        "`make campaign`; the same search in small runs with every change.",
+        "What logos promises about an order, what it does not, and what stands behind it. The figures are those of the search named below; "
+        "`make campaign` is the whole of it, and a slice runs with every change.",
         "## What is promised",
         table(("promise", "holds", "decided by"), PROMISED),
         "## What is not",
@@ -77,8 +76,8 @@ def safety_page() -> str:
         table(("", "point", "where"), [(point.number, point.name, point.where) for point in FAILPOINTS]),
         [f"* {number}: {reason}" for number, reason in EXCLUDED.items()],
         "## Would the tests notice?",
-        f"Each of these {len(list(planted.read(planted.TREE / 'campaign/mutants')))} bugs was planted in a copy of the code, one at a time "
-        "(`make mutants`); the test named beside it is one that fails.",
+        f"`make mutants` plants each of these {len(planted.read(planted.TREE / 'campaign/mutants'))} bugs in a copy of the code, one at a "
+        "time, and fails if the tests that are named for it pass all the same.",
         table(("bug", "what it does", "caught by"), _bugs()),
         "## What stands against it",
         [f"* {said}" for said in LIMITS],
@@ -114,5 +113,5 @@ def _invariants() -> Iterator[tuple[str, ...]]:
 
 
 def _bugs() -> Iterator[tuple[str, ...]]:
-    for mutant in planted.read(Path(planted.TREE / "campaign" / "mutants")):
+    for mutant in planted.read(planted.TREE / "campaign" / "mutants"):
         yield mutant.name, mutant.description, f"`{mutant.tests[0]}`"
