@@ -841,6 +841,31 @@ def test_the_latest_evidence_is_where_an_intent_was_looked_for_or_how_its_attemp
     assert (None, "settled", "not_seen") == (before, ended and ended.kind, looked_for and looked_for.kind)
 
 
+def test_what_was_asked_to_end_is_told_with_when_that_was_last_until_it_has_ended(book):
+    book.claim()
+    book.settle(A.ACCEPTED, report=report_of())
+    before = book.ledger.asked_to_end()
+    for _ in range(2):
+        book.clock.sleep(1)
+        book.ledger.note("cancel", {}, "lgs1")
+        asked_at = book.clock.now()
+    [(recorded, at)] = book.ledger.asked_to_end()
+    book.apply(report_of(status=OrderStatus.CANCELED))
+
+    assert ([], "lgs1", asked_at, []) == (before, recorded.client_order_id, at, book.ledger.asked_to_end())
+
+
+def test_the_preset_of_an_order_is_that_of_the_session_that_sent_it_last(book, tmp_path):
+    book.claim()
+    without = book.ledger.preset_of(book.ledger.find("lgs1"))
+    book.ledger.begin_session("s2", "test", "host:2", tmp_path / "two.toml")
+    book.claim("lgs2")
+    sent = book.ledger.find("lgs2")
+
+    assert (None, tmp_path / "two.toml") == (without, book.ledger.preset_of(sent))
+    assert None is book.ledger.preset_of(evolve(sent, attempts=()))
+
+
 def test_denials_are_all_told_and_nothing_else(book):
     book.claim()
     for reason in ("ONE", "TWO"):
